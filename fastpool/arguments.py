@@ -1,0 +1,111 @@
+"""What a caller may write for kernel_size, stride and friends, made into plain integers."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+Layout = Literal["NCHW", "NHWC"]
+IndexFormat = Literal["flat", "window"]
+Pair = tuple[int, int]
+
+LARGEST = 2**63 - 1
+
+
+class Windows(NamedTuple):
+    """The arguments that describe the windows, as pairs (height, width)."""
+
+    kernel: Pair
+    stride: Pair
+    padding: tuple[Pair, Pair] | Literal["same"]
+    dilation: Pair
+
+
+def windows(
+    function: str, kernel_size: object, stride: object, padding: object, dilation: object
+) -> Windows:
+    kernel = _pair(function, "kernel_size", kernel_size, 1)
+    return Windows(
+        kernel,
+        kernel if stride is None else _pair(function, "stride", stride, 1),
+        _padding(function, padding),
+        _pair(function, "dilation", dilation, 1),
+    )
+
+
+def _pair(function: str, name: str, value: object, least: int) -> Pair:
+    values = entries(value)
+    if values is None:
+        number = integer(function, name, value, least)
+        return number, number
+    if len(values) != 2:
+        raise ValueError(f"{function}: {name} must be an integer or a pair, got {value!r}")
+    return (
+        integer(function, name, values[0], least),
+        integer(function, name, values[1], least),
+    )
+
+
+def _padding(function: str, value: object) -> tuple[Pair, Pair] | Literal["same"]:
+    if isinstance(value, str):
+        check_choice(function, "padding", value, ("valid", "same"))
+        return ((0, 0), (0, 0)) if value == "valid" else "same"
+    values = entries(value)
+    if values is not None and len(values) == 2:
+        inner = [entries(entry) for entry in values]
+        if inner[0] is not None and inner[1] is not None:
+            return (
+                _pair(function, "padding", inner[0], 0),
+                _pair(function, "padding", inner[1], 0),
+            )
+    height, width = _pair(function, "padding", value, 0)
+    return (height, height), (width, width)
+
+
+def entries(value: object) -> tuple[Any, ...] | None:
+    """The entries of a sequence, or None for anything that should be a number."""
+    if isinstance(value, (tuple, list)):
+        return tuple(value)
+    if isinstance(value, np.ndarray) and value.ndim:
+        return tuple(value)
+    return None
+
+
+def integer(function: str, name: str, value: object, least: int) -> int:
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{function}: {name} must be an integer, got {value!r}")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(
+            f"{function}: {name} must be an integer, got {type(value).__name__}"
+        ) from None
+    if number < least:
+        raise ValueError(f"{function}: {name} must be at least {least}, got {number}")
+    if number > LARGEST:
+        raise ValueError(f"{function}: {name} must be below 2**63, got {number}")
+    return number
+
+
+def check_flag(function: str, name: str, value: object) -> None:
+    """Raise TypeError unless `value` is a bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{function}: {name} must be a bool, got {type(value).__name__}")
+
+
+def check_choice(function: str, name: str, value: object, choices: tuple[str, ...]) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{function}: {name} must be one of {choices}, got {type(value).__name__}")
+    if value not in choices:
+        raise ValueError(f"{function}: {name} must be one of {choices}, got {value!r}")
+
+
+def check_codes(function: str, kernel: Pair, index_format: object) -> None:
+    if index_format == "window" and math.prod(kernel) > 2**32:
+        raise ValueError(
+            f"{function}: index_format 'window' holds windows of up to 2**32 taps, "
+            f"got kernel_size {kernel}"
+        )

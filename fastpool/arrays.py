@@ -1,0 +1,137 @@
+"""What an array must be: dtypes, outputs, overlap."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+DTYPES = (
+    "float16, bfloat16, float32, float64, int8, int16, int32, int64, "
+    "uint8, uint16, uint32, uint64, bool"
+)
+# An overlap of two strided arrays is an integer equation; this bounds the search for a
+# solution. Views made by slicing are decided in far fewer steps.
+OVERLAP_WORK = 100_000
+
+
+def is_bfloat16(dtype: np.dtype[Any]) -> bool:
+    """Whether `dtype` is the bfloat16 of ml_dtypes, told without importing ml_dtypes."""
+    return dtype.itemsize == 2 and dtype.name == "bfloat16"
+
+
+def is_half(dtype: np.dtype[Any]) -> bool:
+    """Whether `dtype` is one of the 16-bit floats, which NumPy and Numba lack arithmetic for."""
+    return dtype.itemsize == 2 and (dtype.kind == "f" or is_bfloat16(dtype))
+
+
+def infinity_bits(dtype: np.dtype[Any]) -> int:
+    """The bits of +infinity in a floating dtype; those of every NaN's magnitude are larger."""
+    return int(np.array(np.inf, dtype).view(f"u{dtype.itemsize}"))
+
+
+def native(array: np.ndarray) -> np.ndarray:
+    """`array` in the machine's byte order: itself, or a copy."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def as_data(function: str, name: str, value: object) -> np.ndarray:
+    """`value` as a plain array of a supported dtype, in whatever memory it lies.
+
+    Raises
+    ------
+    TypeError
+        A masked array, or a dtype that pooling has no order for.
+    """
+    array = _as_array(function, name, value)
+    dtype = array.dtype
+    if dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize <= 8) or is_bfloat16(dtype):
+        return array
+    raise TypeError(f"{function}: {name} has dtype {dtype}; supported are {DTYPES}")
+
+
+def as_indices(function: str, value: object, shape: tuple[int, ...]) -> np.ndarray:
+    """`value` as an array of integers of the shape that the output has.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another dtype, or another shape.
+    """
+    array = _as_array(function, "indices", value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{function}: indices must be integers, got dtype {array.dtype}")
+    check_shape(function, "indices", array.shape, shape)
+    return array
+
+
+def check_shape(
+    function: str, name: str, shape: tuple[int, ...], required: tuple[int, ...]
+) -> None:
+    """Raise ValueError unless the two shapes are equal."""
+    if shape != required:
+        raise ValueError(f"{function}: {name} has shape {shape}, required is {required}")
+
+
+def output(
+    function: str,
+    name: str,
+    out: object,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    others: tuple[np.ndarray, ...],
+) -> np.ndarray:
+    """A new array of `shape` and `dtype`, or `out` if it is one that can be written.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `out` is no array, or has another shape or dtype, or is read-only, or shares
+        memory with one of `others` or with itself; or the array would be too large.
+    """
+    dtype = dtype if dtype.isnative else dtype.newbyteorder("=")
+    if out is None:
+        if math.prod(shape) * dtype.itemsize >= 2**63:
+            raise ValueError(f"{function}: {name} of shape {shape} exceeds 64-bit sizes")
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise TypeError(f"{function}: {name} must be a NumPy array, got {type(out).__name__}")
+    check_shape(function, name, out.shape, shape)
+    if out.dtype != dtype:
+        raise ValueError(f"{function}: {name} has dtype {out.dtype}, required is {dtype}")
+    if not out.flags.writeable:
+        raise ValueError(f"{function}: {name} is read-only")
+    if _overlaps_itself(out):
+        raise ValueError(f"{function}: {name} has several elements at one address")
+    for other in others:
+        if _overlap(out, other):
+            raise ValueError(f"{function}: {name} overlaps another argument in memory")
+    return np.asarray(out)
+
+
+def _as_array(function: str, name: str, value: object) -> np.ndarray:
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{function}: {name} is a masked array, and masks are not supported")
+    return np.asarray(value)
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays share an element; in doubt, they do."""
+    try:
+        return np.shares_memory(a, b, max_work=OVERLAP_WORK)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
+
+
+def _overlaps_itself(array: np.ndarray) -> bool:
+    """Whether two elements may share an address: false for every view made by slicing."""
+    if array.size < 2 or array.flags.c_contiguous:
+        return False
+    reach = array.itemsize
+    for stride, length in sorted(zip(map(abs, array.strides), array.shape, strict=True)):
+        if length > 1:
+            if stride < reach:
+                return True
+            reach = stride * (length - 1) + reach
+    return False
