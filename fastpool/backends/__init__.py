@@ -1,0 +1,1 @@
+"""One module a backend, with the same functions; `fastpool.dispatch` loads them."""
