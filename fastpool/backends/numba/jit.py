@@ -1,0 +1,80 @@
+"""Every JIT option in one place, and how a compiled kernel is run.
+
+A *kernel* handles a range of rows and takes scalars and flat arrays; a *driver* calls the
+same kernel over the ranges of all threads. fastmath is off everywhere: it drops NaN tests.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+# Below so many cells, one thread is done before the others have woken up: measured on 2
+# cores, a launch takes 3 us on OpenMP and TBB, 85 us on workqueue.
+PARALLEL_CELLS = {"omp": 2**15, "tbb": 2**15, "workqueue": 2**19}
+
+_one_launch = threading.Lock()
+_launcher: int | None = None  # the process that started Numba's threads
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a kernel: on first call with its types, without the GIL while it runs."""
+    return _njit(function, nogil=True)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a part of a kernel: as a call it costs 2 to 3 times the work of a short row."""
+    return _njit(function, forceinline=True)
+
+
+def driver(function: Callable[..., Any]) -> Any:
+    """Compile a driver: its ``prange`` runs on all of Numba's threads."""
+    return _njit(function, parallel=True, nogil=True)
+
+
+def _njit(function: Callable[..., Any], **options: Any) -> Any:
+    options["error_model"] = "numpy"  # divisors are at least 1: no test for zero
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder to cache in: a read-only install without a home
+        return numba.njit(**options)(function)
+
+
+def run(
+    kernel: Any, driver: Any, arguments: tuple[Any, ...], rows: int, cells: int, spread: int
+) -> Any:
+    """Call the driver with about `spread` ranges a thread, or the kernel where that is better.
+
+    The kernel alone runs small work, and everything where a parallel launch is unsafe: in a
+    child forked after Numba's threads were started (GNU OpenMP ends such a process), and
+    beside a launch by another thread unless the layer is known to be thread-safe (workqueue
+    ends the process).
+    """
+    global _launcher
+    layer = threading_layer()
+    if cells < PARALLEL_CELLS.get(layer, 0) or _launcher not in (None, os.getpid()):
+        return kernel(*arguments, 0, rows)
+    if cells < min(PARALLEL_CELLS.values()) or numba.get_num_threads() == 1:
+        return kernel(*arguments, 0, rows)
+    tasks = min(rows, spread * numba.get_num_threads())
+    if layer in ("omp", "tbb"):
+        return driver(*arguments, rows, tasks)
+    if not _one_launch.acquire(blocking=False):
+        return kernel(*arguments, 0, rows)
+    try:
+        _launcher = os.getpid()
+        return driver(*arguments, rows, tasks)
+    finally:
+        _one_launch.release()
+
+
+def threading_layer() -> str:
+    """The layer that Numba's threads run on; empty before the first parallel launch."""
+    try:
+        return str(numba.threading_layer())  # type: ignore[attr-defined]
+    except ValueError:
+        return ""
