@@ -28,7 +28,8 @@ def is_half(dtype: np.dtype[Any]) -> bool:
 
 def infinity_bits(dtype: np.dtype[Any]) -> int:
     """The bits of +infinity in a floating dtype; those of every NaN's magnitude are larger."""
-    return int(np.array(np.inf, dtype).view(f"u{dtype.itemsize}"))
+    infinity = np.array(np.inf, dtype.newbyteorder("="))
+    return int(infinity.view(f"u{dtype.itemsize}"))
 
 
 def native(array: np.ndarray) -> np.ndarray:

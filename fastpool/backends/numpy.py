@@ -20,6 +20,7 @@ depend on the size of the input, and most of it stays in the cache.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,36 +41,25 @@ def forward(
     window: bool,
 ) -> None:
     """Fill `output`, and `indices` unless None, in window or flat format."""
-    height, width, channels = geometry.height, geometry.width, geometry.channels
-    columns = np.arange(width.output)[:, np.newaxis]
-    channel = np.arange(channels)
-    for _, planes, start, stop in _blocks(geometry, _strip(geometry)):
-        where = _rows(planes, start, stop)
-        low = max(start * height.stride - height.pad_low, 0)
-        high = min((stop - 1) * height.stride - height.pad_low + height.span, height.size)
-        cells = native(x[_rows(planes, low, high)])
-        rows = Axis(
-            high - low,
-            stop - start,
-            height.kernel,
-            height.stride,
-            height.dilation,
-            height.pad_low + low - start * height.stride,
-        )
+    channels, channel = geometry.channels, np.arange(geometry.channels)
+    for _, planes, rows, columns in _blocks(geometry, *_tile(geometry)):
+        low, high, height = _part(geometry.height, rows)
+        left, right, width = _part(geometry.width, columns)
+        cells = native(x[(*planes, slice(low, high), slice(left, right))])
         best, column_taps = _first_maxima(_keys(cells), width, 2)
-        row_taps = _first_maxima(best, rows, 1)[1].astype(np.int64)
-        del best
-        # Positions in the block, flattened: of the window's best row first, then of its cell.
-        plane = np.arange(len(cells))[:, np.newaxis, np.newaxis, np.newaxis] * rows.size
-        row = plane + rows.starts[:, np.newaxis, np.newaxis] + row_taps * rows.dilation
-        winner = (row * width.output + columns) * channels + channel
+        row_taps = _first_maxima(best, height, 1)[1].astype(np.int64)
+        # Positions in the flattened block: first of the window's best row, then of its cell.
+        plane = np.arange(len(cells))[:, np.newaxis, np.newaxis, np.newaxis] * height.size
+        row = plane + height.starts[:, np.newaxis, np.newaxis] + row_taps * height.dilation
+        winner = (row * width.output + np.arange(width.output)[:, np.newaxis]) * channels + channel
         column_tap = column_taps.reshape(-1).take(winner)
         column = width.starts[:, np.newaxis] + column_tap * np.int64(width.dilation)
+        where = (*planes, rows, columns)
         output[where] = cells.reshape(-1).take((row * width.size + column) * channels + channel)
         if indices is not None and window:
             indices[where] = row_taps * width.kernel + column_tap
         elif indices is not None:
-            indices[where] = (row - plane + low) * width.size + column
+            indices[where] = (row - plane + low) * geometry.width.size + left + column
 
 
 def backward(
@@ -130,12 +120,12 @@ def _scatter(
     height, width, channels = geometry.height, geometry.width, geometry.channels
     row_length = width.output * channels
     cells: np.ndarray
-    for first, planes, start, stop in _blocks(geometry, max(1, BLOCK // row_length)):
-        if start == 0:
+    for first, planes, rows, _ in _blocks(geometry, max(1, BLOCK // row_length), width.output):
+        if rows.start == 0:
             cells = np.zeros((len(planes[0]), height.size, width.size, channels), accumulator)
-        where = _rows(planes, start, stop)
+        where = (*planes, rows)
         codes = indices[where].astype(np.int64)
-        starts = height.starts[start:stop, np.newaxis, np.newaxis], width.starts[:, np.newaxis]
+        starts = height.starts[rows, np.newaxis, np.newaxis], width.starts[:, np.newaxis]
         if window:
             valid = (codes >= 0) & (codes < height.kernel * width.kernel)
             tap = codes // width.kernel
@@ -149,12 +139,12 @@ def _scatter(
             if tied:
                 valid &= _is_tap(row - starts[0], height) & _is_tap(column - starts[1], width)
         if not valid.all():
-            bad = int(valid.argmin())
-            return (first * height.output + start) * row_length + bad
+            seen = (first * height.output + int(rows.start)) * row_length
+            return seen + int(valid.argmin())
         plane = np.arange(len(cells))[:, np.newaxis, np.newaxis, np.newaxis] * height.size
         position = ((plane + row) * width.size + column) * channels + np.arange(channels)
         scatter(cells.reshape(-1), position.reshape(-1), native(values[where]).reshape(-1))
-        if stop == height.output:
+        if rows.stop == height.output:
             target[planes] = cells.astype(target.dtype, copy=False)
     return None
 
@@ -165,32 +155,46 @@ def _is_tap(offset: np.ndarray, axis: Axis) -> np.ndarray:
     return inside
 
 
-def _rows(planes: tuple[np.ndarray, ...], start: int, stop: int) -> Any:
-    """The index of some rows of some planes."""
-    return (*planes, slice(start, stop))
+def _blocks(geometry: Geometry, rows: int, columns: int) -> Iterator[tuple[int, Any, slice, slice]]:
+    """First plane, index of all planes, and the output rows and columns of every block.
 
-
-def _blocks(
-    geometry: Geometry, rows: int
-) -> Iterator[tuple[int, tuple[np.ndarray, ...], int, int]]:
-    """First plane, its and the other planes' indices, first and last output row of blocks.
-
-    Small planes come several at a time and whole, large ones alone and by output `rows`.
+    Small planes come several at a time and whole, large ones alone and in tiles.
     """
     height, width = geometry.height, geometry.width
     plane = max(height.size * width.size, height.output * width.output) * geometry.channels
-    rows = rows if plane > BLOCK else height.output
+    if plane <= BLOCK:
+        rows, columns = height.output, width.output
     for first, planes in geometry.plane_blocks(BLOCK):
-        for start in range(0, height.output, rows):
-            yield first, planes, start, min(start + rows, height.output)
+        for top in range(0, height.output, rows):
+            for left in range(0, width.output, columns):
+                yield (
+                    first,
+                    planes,
+                    slice(top, min(top + rows, height.output)),
+                    slice(left, min(left + columns, width.output)),
+                )
 
 
-def _strip(geometry: Geometry) -> int:
-    """Output rows a block, so that no input row is reduced more than twice or so."""
-    reach = min(geometry.height.span, geometry.height.size)
-    row_length = max(geometry.width.size, geometry.width.output) * geometry.channels
-    rows = max(BLOCK // row_length, 2 * reach)
-    return max(1, (rows - reach) // geometry.height.stride)
+def _tile(geometry: Geometry) -> tuple[int, int]:
+    """Output rows and columns of a tile, which reads its overlap with the next ones again.
+
+    Of input rows and columns it has twice the reach of a window or more, and so at most half
+    of them are shared. Rows are whole unless windows are very large.
+    """
+    height, width, channels = geometry.height, geometry.width, geometry.channels
+    down, across = min(height.span, height.size), min(width.span, width.size)
+    columns = max(2 * across, BLOCK // (2 * down * channels))
+    rows = max(2 * down, BLOCK // (min(columns, width.size) * channels))
+    return max(1, (rows - down) // height.stride), max(1, (columns - across) // width.stride)
+
+
+def _part(axis: Axis, outputs: slice) -> tuple[int, int, Axis]:
+    """First and last cell that some windows of an axis can reach, and those windows alone."""
+    start = outputs.start * axis.stride - axis.pad_low
+    low = max(start, 0)
+    high = min((outputs.stop - 1) * axis.stride - axis.pad_low + axis.span, axis.size)
+    count = outputs.stop - outputs.start
+    return low, high, replace(axis, size=high - low, output=count, pad_low=low - start)
 
 
 def _keys(cells: np.ndarray) -> np.ndarray:

@@ -78,3 +78,25 @@ def threading_layer() -> str:
         return str(numba.threading_layer())  # type: ignore[attr-defined]
     except ValueError:
         return ""
+
+
+def describe() -> dict[str, str]:
+    """Numba's version, threads, layer, vector width and cache folder, for a bug report."""
+    from llvmlite import binding
+
+    features = binding.get_host_cpu_features()
+    widths = {"avx512f": 512, "avx2": 256, "avx": 256, "sve": 128, "neon": 128, "sse2": 128}
+    width = next((bits for name, bits in widths.items() if features.get(name)), 0)
+    config: Any = numba.config
+    layer = threading_layer() or "started with the first large call"
+    return {
+        "Numba": numba.__version__,
+        "threads": f"{numba.get_num_threads()} of {config.NUMBA_NUM_THREADS}",
+        "threading layer": f"{layer} (setting: {config.THREADING_LAYER})",
+        "processor": f"{binding.get_host_cpu_name()}, vectors of {width} bits",
+        "kernel cache": _cache_folder(),
+    }
+
+
+def _cache_folder() -> str:
+    return str(getattr(_njit(_cache_folder).stats, "cache_path", None) or "none")

@@ -1,0 +1,101 @@
+"""``python -m fastpool``: info and check; the demo has a file of its own."""
+
+import numpy as np
+import pytest
+
+import fastpool
+from fastpool import check
+from fastpool.__main__ import main
+
+
+def test_info(capsys):
+    assert main(["info"]) == 0
+    text = capsys.readouterr().out
+    for row in ("fastpool", "Python", "NumPy", "backend numpy", "backend numba", "Numba"):
+        assert row in text
+    for row in ("default backend", "threads", "threading layer", "vectors of", "kernel cache"):
+        assert row in text
+    assert fastpool.__version__ in text
+    assert np.__version__ in text
+
+
+def test_check_passes(capsys):
+    assert main(["check", "--cases", "60", "--seed", "3"]) == 0
+    assert "60 of 60 cases agree bit for bit" in capsys.readouterr().out
+
+
+def test_check_sees_a_broken_comparison(monkeypatch, capsys):
+    """A backend whose ties go to the later tap agrees in values, not in indices."""
+    from fastpool.backends import numpy as backend
+
+    def later_tap_wins(best, taps, values, later):
+        above = values >= best
+        np.maximum(best, values, out=best)
+        np.maximum(taps, above * later, out=taps)
+
+    monkeypatch.setattr(backend, "_update", later_tap_wins)
+    assert main(["check", "--cases", "60"]) == 1
+    text = capsys.readouterr().out
+    assert "maxpool2d, indices" in text
+    assert "60 of 60" not in text
+
+
+def test_check_sees_a_missing_error(monkeypatch, capsys):
+    """A backend that lets bad indices pass is told from one that does not."""
+    from fastpool.backends import numpy as backend
+
+    scatter = backend._scatter
+
+    def silent(*arguments):
+        scatter(*arguments)
+
+    monkeypatch.setattr(backend, "_scatter", silent)
+    assert main(["check", "--cases", "120"]) == 1
+    assert "IndexError" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["check", "--cases", "0"]])
+def test_usage_errors(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: python -m fastpool" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("style", check.STYLES)
+def test_adversarial_values_are_what_they_say(style):
+    rng = np.random.default_rng(0)
+    for name in ("float32", "float16", "int8", "bool"):
+        values = check.adversarial(rng, (40, 50), np.dtype(name), style)
+        assert values.dtype == name
+        assert values.shape == (40, 50)
+        if style == "nans" and name.startswith("float"):
+            bits = values.view(f"u{values.itemsize}")[np.isnan(values)]
+            assert 0 < np.isnan(values).sum() < values.size
+            assert len(np.unique(bits)) > 100
+        if style == "zeros" and name.startswith("float"):
+            assert np.signbit(values[values == 0]).any()
+            assert not np.signbit(values[values == 0]).all()
+
+
+@pytest.mark.parametrize("memory", check.MEMORIES)
+def test_memories_are_what_they_say(memory):
+    rng = np.random.default_rng(0)
+    array = rng.standard_normal((3, 4, 5))
+    other = check.in_memory(rng, array, memory)
+    if memory == "broadcast":
+        assert other.strides[0] == 0
+        array = np.broadcast_to(array[:1], array.shape)
+    assert (other == array).all()
+    assert {
+        "contiguous": other.flags.c_contiguous,
+        "fortran": other.flags.f_contiguous,
+        "reversed": max(other.strides) < 0,
+        "strided": other.strides[-1] == 16,
+        "cropped": other.strides[-1] == 8 and not other.flags.c_contiguous,
+        "swapped": not other.dtype.isnative,
+        "unaligned": not other.flags.aligned,
+        "read-only": not other.flags.writeable,
+        "broadcast": not other.flags.writeable,
+        "record": other.strides[-1] == 11,
+    }[memory]

@@ -1,0 +1,267 @@
+"""The choice of a backend, and what happens where one is missing or broken."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import numpy as np
+import pytest
+
+import fastpool
+from fastpool import dispatch
+
+X = np.arange(16.0).reshape(4, 4)
+
+
+@pytest.fixture
+def used(monkeypatch):
+    """The names of the backends that calls have used, in order."""
+    names = []
+    load = dispatch._load
+
+    def spy(name):
+        names.append(name)
+        return load(name)
+
+    monkeypatch.setattr(dispatch, "_load", spy)
+    return names
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    """No default, no environment variable, nothing learnt."""
+    monkeypatch.setattr(dispatch, "_process_default", None)
+    monkeypatch.setattr(dispatch, "_environment", None)
+    monkeypatch.setattr(dispatch, "_numpy_seconds", {})
+
+
+def test_order_of_precedence(monkeypatch, used):
+    monkeypatch.setattr(dispatch, "_environment", "numba")
+    fastpool.maxpool2d(X, 2)
+    fastpool.set_default_backend("numpy")
+    fastpool.maxpool2d(X, 2)
+    with fastpool.use_backend("numba"):
+        fastpool.maxpool2d(X, 2)
+        with fastpool.use_backend("numpy"):
+            fastpool.maxpool2d(X, 2)
+        fastpool.maxpool2d(X, 2)
+        fastpool.maxpool2d(X, 2, backend="numpy")
+    fastpool.maxpool2d(X, 2)
+    fastpool.set_default_backend(None)
+    fastpool.maxpool2d(X, 2)
+    assert used == ["numba", "numpy", "numba", "numpy", "numba", "numpy", "numpy", "numba"]
+
+
+def test_every_function_takes_a_backend(used):
+    output, indices = fastpool.maxpool2d(X, 2, return_indices=True, backend="numba")
+    fastpool.maxpool2d_backward(output, indices, X.shape, 2, backend="numpy")
+    fastpool.maxunpool2d(output, indices, 2, backend="numba")
+    assert used == ["numba", "numpy", "numba"]
+
+
+def test_context_ends_with_an_error(used):
+    with pytest.raises(ZeroDivisionError), fastpool.use_backend("numba"):
+        raise ZeroDivisionError
+    fastpool.maxpool2d(X, 2, backend=None)
+    assert used == ["numpy"]
+
+
+def test_threads_and_tasks_have_contexts_of_their_own():
+    def in_thread(seen):
+        seen.append(dispatch.current_default())
+
+    async def task(name, seen):
+        with fastpool.use_backend(name):
+            await asyncio.sleep(0)
+            seen.append((name, dispatch.current_default()))
+
+    async def tasks(seen):
+        await asyncio.gather(*(task(name, seen) for name in ("numpy", "numba") * 3))
+
+    seen: list = []
+    with fastpool.use_backend("numpy"):
+        thread = threading.Thread(target=in_thread, args=(seen,))
+        thread.start()
+        thread.join()
+    # A free-threaded Python from 3.14 on starts threads with their parent's context.
+    inherited = getattr(sys.flags, "thread_inherit_context", False)
+    assert seen == ["numpy" if inherited else "auto"]
+    seen.clear()
+    asyncio.run(tasks(seen))
+    assert len(seen) == 6
+    assert all(name == default for name, default in seen)
+
+
+@pytest.mark.parametrize("name", ["cuda", "", "NumPy"])
+def test_unknown_names(monkeypatch, name):
+    message = rf"must be one of \('auto', 'numpy', 'numba'\), got '{name}'"
+    with pytest.raises(ValueError, match="maxpool2d: backend " + message):
+        fastpool.maxpool2d(X, 2, backend=name)
+    with pytest.raises(ValueError, match="set_default_backend " + message):
+        fastpool.set_default_backend(name)
+    with pytest.raises(ValueError, match="use_backend " + message), fastpool.use_backend(name):
+        pass
+    if name:
+        monkeypatch.setattr(dispatch, "_environment", name)
+        with pytest.raises(ValueError, match="FASTPOOL_BACKEND " + message):
+            fastpool.maxpool2d(X, 2)
+
+
+def test_auto_hires_numba_when_it_has_earned_its_compilation(used):
+    """Small calls stay in NumPy until together they have cost a compilation."""
+    fastpool.maxpool2d(X, 2)
+    assert used == ["numpy"]
+    cells = round(dispatch.COMPILE_SECONDS / dispatch.NUMPY_SECONDS_PER_CELL)
+    kernel = ("maxpool2d", X.dtype, np.dtype(np.int64))
+    dispatch.choose("maxpool2d", None, kernel, cells // 2)
+    dispatch.choose("maxpool2d", None, kernel, cells // 2)
+    fastpool.maxpool2d(X, 2)
+    assert used == ["numpy", "numpy", "numba", "numba"]
+    fastpool.maxpool2d(X.astype(np.float32), 2)
+    assert used[-1] == "numpy"
+
+
+def test_auto_takes_numba_once_it_was_asked_for(used):
+    fastpool.maxpool2d(X, 2, backend="numba")
+    fastpool.maxpool2d(X, 2)
+    assert used == ["numba", "numba"]
+
+
+def test_backends_lists_both():
+    assert fastpool.backends() == (("numpy", True, ""), ("numba", True, ""))
+    fastpool.maxpool2d(X, 2)
+    assert callable(fastpool.backends)
+
+
+def run(code, **environment):
+    """Run Python code in a process of its own; what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", textwrap.dedent(code)],
+        capture_output=True, text=True, env={**os.environ, **environment}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+HEAVY = "'numba', 'llvmlite', 'torch', 'dask', 'jax', 'matplotlib', 'sklearn', 'ml_dtypes'"
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("", "[]"),
+        ("fastpool.maxpool2d(np.ones((4, 4)), 2, backend='numpy')", "[]"),
+        ("fastpool.maxpool2d(np.ones((4, 4)), 2)", "[]"),
+        ("fastpool.maxpool2d(np.ones((4, 4)), 2, backend='numba')", "['numba', 'llvmlite']"),
+    ],
+    ids=["import", "numpy", "auto", "numba"],
+)
+def test_nothing_heavy_is_imported_before_its_need(call, expected):
+    code = f"""
+        import sys
+        import numpy as np, fastpool
+        {call}
+        print([name for name in ({HEAVY}) if name in sys.modules])
+    """
+    assert run(code) == expected
+
+
+MISSING = "sys.modules['numba'] = None"
+BROKEN = """
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numba":
+            return importlib.util.spec_from_loader(name, self)
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        raise ImportError("Numba needs NumPy 1.21 or less")
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize(
+    ("state", "cause"),
+    [(MISSING, "numba"), (BROKEN, "Numba needs NumPy 1.21 or less")],
+    ids=["missing", "broken"],
+)
+def test_without_numba(state, cause):
+    """ "auto" goes on in NumPy with one warning; an explicit "numba" raises, every time."""
+    code = textwrap.dedent("""
+        import importlib.util, sys, warnings
+        STATE
+        import numpy as np, fastpool
+        from fastpool import dispatch
+        x = np.arange(16.0).reshape(4, 4)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for _ in range(3):
+                key = ("maxpool2d", x.dtype, np.dtype(np.int64))
+                dispatch._numpy_seconds[key] = dispatch.COMPILE_SECONDS
+                assert fastpool.maxpool2d(x, 2).tolist() == [[5, 7], [13, 15]]
+        assert [w.category for w in caught] == [RuntimeWarning]
+        print(caught[0].message, caught[0].filename)
+        for _ in range(2):
+            try:
+                fastpool.maxpool2d(x, 2, backend="numba")
+            except fastpool.BackendUnavailable as error:
+                assert isinstance(error, ImportError)
+                print(error)
+        numpy, numba = fastpool.backends()
+        assert numpy.available and not numba.available
+        print(numba.reason)
+    """).replace("STATE", state)
+    lines = run(code).splitlines()
+    assert len(lines) == 4
+    assert all(cause in line for line in lines)
+    assert lines[0].endswith("NumPy answers instead <string>")
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba"])
+def test_environment_variable(name):
+    code = """
+        import sys, numpy as np, fastpool
+        fastpool.maxpool2d(np.ones((4, 4)), 2)
+        print('numba' in sys.modules)
+    """
+    assert run(code, FASTPOOL_BACKEND=name) == str(name == "numba")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_forked_child_after_a_parallel_kernel():
+    """The child of a process whose Numba threads have started pools to the same bits."""
+    code = """
+        import os, sys, numpy as np, fastpool
+        x = np.random.default_rng(0).standard_normal((8, 256, 256))
+        expected = fastpool.maxpool2d(x, 2, backend="numba").tobytes()
+        child = os.fork()
+        if child == 0:
+            same = fastpool.maxpool2d(x, 2, backend="numba").tobytes() == expected
+            os._exit(0 if same else 1)
+        status = os.waitpid(child, 0)[1]
+        again = fastpool.maxpool2d(x, 2, backend="numba").tobytes() == expected
+        print(status, again)
+    """
+    assert run(code) == "0 True"
+
+
+@pytest.mark.parametrize("layer", ["omp", "workqueue"])
+def test_threads_at_once(layer):
+    """Eight threads start with the very first call; workqueue would end the process."""
+    code = """
+        import threading, numpy as np, fastpool
+        x = np.random.default_rng(0).standard_normal((8, 256, 256)).astype(np.float32)
+        expected = fastpool.maxpool2d(x, 3, 2, 1, backend="numpy").tobytes()
+        same = []
+        def pool():
+            for _ in range(5):
+                same.append(fastpool.maxpool2d(x, 3, 2, 1, backend="numba").tobytes() == expected)
+        threads = [threading.Thread(target=pool) for _ in range(8)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        print(sum(same))
+    """
+    assert run(code, NUMBA_THREADING_LAYER=layer) == "40"

@@ -1,0 +1,45 @@
+"""Every example of the docstrings and of the README gives what it shows."""
+
+import doctest
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastpool
+from fastpool import api, dispatch
+
+README = Path(__file__).parent.parent / "README.md"
+NAMES = {"np": np, "fastpool": fastpool}
+
+
+@pytest.mark.parametrize("module", [api, dispatch], ids=lambda module: module.__name__)
+def test_docstrings(module):
+    result = doctest.testmod(module, extraglobs=NAMES, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.attempted > 1
+    assert result.failed == 0
+
+
+def test_public_functions_are_documented():
+    for name in fastpool.__all__:
+        if not name.startswith("__"):
+            assert getattr(fastpool, name).__doc__, name
+
+
+@pytest.mark.skipif(not README.is_file(), reason="the README is not installed")
+class TestReadme:
+    def test_examples(self):
+        result = doctest.testfile(
+            str(README), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE
+        )
+        assert result.attempted > 5
+        assert result.failed == 0
+
+    def test_quick_start_is_two_commands(self):
+        section = README.read_text().split("## Quick start")[1].split("\n## ")[0]
+        blocks = re.findall(r"```\w*\n(.*?)\n```", section, re.DOTALL)
+        assert len(blocks) == 2
+        assert all("\n" not in block and "venv" in block for block in blocks)
+        assert "fastpool demo" in blocks[0]
+        assert "pytest" in blocks[1]

@@ -1,0 +1,364 @@
+"""What a wrong call is told, word for word where it matters, and that it writes nothing."""
+
+import numpy as np
+import pytest
+
+import fastpool
+from fastpool.check import MEMORIES, in_memory
+
+X = np.arange(48.0, dtype=np.float32).reshape(1, 3, 4, 4)
+OUTPUT, INDICES = fastpool.maxpool2d(X, 2, return_indices=True, backend="numpy")
+
+
+def forward(x=X, kernel_size=2, **options):
+    return fastpool.maxpool2d(x, kernel_size, **options)
+
+
+def backward(grad_output=OUTPUT, indices=INDICES, input_shape=X.shape, kernel_size=2, **options):
+    return fastpool.maxpool2d_backward(grad_output, indices, input_shape, kernel_size, **options)
+
+
+def unpool(x=OUTPUT, indices=INDICES, kernel_size=2, **options):
+    return fastpool.maxunpool2d(x, indices, kernel_size, **options)
+
+
+EVERY = pytest.mark.parametrize("function", [forward, backward, unpool])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"kernel_size": 5},
+            "maxpool2d: kernel_size (5, 5) does not fit the padded input (4, 4); "
+            "x has shape (1, 3, 4, 4)",
+        ),
+        (
+            {"kernel_size": 3, "dilation": (1, 3)},
+            "maxpool2d: kernel_size (3, 3) with dilation (1, 3) spans (3, 7) and does not fit "
+            "the padded input (4, 4); x has shape (1, 3, 4, 4)",
+        ),
+        (
+            {"x": np.ones((1, 1, 1, 1)), "stride": 1, "padding": 1, "dilation": 2},
+            "maxpool2d: window 0 of the height axis holds no input cell (kernel_size (2, 2), "
+            "stride (1, 1), padding ((1, 1), (1, 1)), dilation (2, 2)); "
+            "x has shape (1, 1, 1, 1)",
+        ),
+        (
+            {"padding": ((0, 0), (0, 3)), "stride": 1},
+            "maxpool2d: window 4 of the width axis holds no input cell (kernel_size (2, 2), "
+            "stride (1, 1), padding ((0, 0), (0, 3)), dilation (1, 1)); "
+            "x has shape (1, 3, 4, 4)",
+        ),
+        ({"kernel_size": 0}, "maxpool2d: kernel_size must be at least 1, got 0"),
+        ({"stride": (1, -1)}, "maxpool2d: stride must be at least 1, got -1"),
+        ({"stride": 0}, "maxpool2d: stride must be at least 1, got 0"),
+        ({"dilation": 0}, "maxpool2d: dilation must be at least 1, got 0"),
+        ({"padding": -1}, "maxpool2d: padding must be at least 0, got -1"),
+        (
+            {"padding": "full"},
+            "maxpool2d: padding must be one of ('valid', 'same'), got 'full'",
+        ),
+        (
+            {"kernel_size": (2, 2, 2)},
+            "maxpool2d: kernel_size must be an integer or a pair, got (2, 2, 2)",
+        ),
+        ({"layout": "CHWN"}, "maxpool2d: layout must be one of ('NCHW', 'NHWC'), got 'CHWN'"),
+        (
+            {"index_format": "torch"},
+            "maxpool2d: index_format must be one of ('flat', 'window'), got 'torch'",
+        ),
+        (
+            {"x": np.ones(4)},
+            "maxpool2d: x needs at least 2 axes in layout 'NCHW', got shape (4,)",
+        ),
+        (
+            {"backend": "cuda"},
+            "maxpool2d: backend must be one of ('auto', 'numpy', 'numba'), got 'cuda'",
+        ),
+    ],
+)
+def test_value_errors_of_forward(options, message):
+    with pytest.raises(ValueError) as caught:
+        forward(**options)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kernel_size": 2.0}, "maxpool2d: kernel_size must be an integer, got float"),
+        ({"kernel_size": (2, 2.0)}, "maxpool2d: kernel_size must be an integer, got float"),
+        ({"kernel_size": True}, "maxpool2d: kernel_size must be an integer, got True"),
+        ({"kernel_size": None}, "maxpool2d: kernel_size must be an integer, got NoneType"),
+        ({"stride": "2"}, "maxpool2d: stride must be an integer, got str"),
+        ({"padding": ((1, 1), 1)}, "maxpool2d: padding must be an integer, got tuple"),
+        ({"ceil_mode": 1}, "maxpool2d: ceil_mode must be a bool, got int"),
+        ({"return_indices": "no"}, "maxpool2d: return_indices must be a bool, got str"),
+        ({"layout": None}, "maxpool2d: layout must be one of ('NCHW', 'NHWC'), got NoneType"),
+        (
+            {"backend": 1},
+            "maxpool2d: backend must be one of ('auto', 'numpy', 'numba'), got int",
+        ),
+        (
+            {"x": X.astype(complex)},
+            "maxpool2d: x has dtype complex128; supported are float16, bfloat16, float32, "
+            "float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64, bool",
+        ),
+        ({"out": [X]}, "maxpool2d: out must be a NumPy array, got list"),
+        (
+            {"out": OUTPUT, "return_indices": True},
+            "maxpool2d: out must be a pair (output, indices) with return_indices",
+        ),
+    ],
+)
+def test_type_errors_of_forward(options, message):
+    forward(kernel_size=(2, 2))  # what a cache remembers must not let (2, 2.0) pass
+    with pytest.raises(TypeError) as caught:
+        forward(**options)
+    assert str(caught.value) == message
+
+
+@EVERY
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.zeros(OUTPUT.shape, object),
+        np.zeros(OUTPUT.shape, "U1"),
+        np.zeros(OUTPUT.shape, "S2"),
+        np.zeros(OUTPUT.shape, "M8[s]"),
+        np.zeros(OUTPUT.shape, "m8[s]"),
+        np.zeros(OUTPUT.shape, "V2"),
+        np.zeros(OUTPUT.shape, np.complex64),
+        np.zeros(OUTPUT.shape, np.longdouble),
+        np.zeros(OUTPUT.shape, [("a", np.float32)]),
+    ],
+    ids=lambda values: str(values.dtype),
+)
+def test_unsupported_dtypes(function, values):
+    with pytest.raises(TypeError, match="supported are float16, bfloat16, float32"):
+        function(values)
+
+
+@EVERY
+def test_masked_arrays(function):
+    with pytest.raises(TypeError, match="is a masked array"):
+        function(np.ma.masked_array(OUTPUT, OUTPUT > 3))
+
+
+@pytest.mark.parametrize("function", [backward, unpool])
+@pytest.mark.parametrize("dtype", [np.float32, bool, complex, object])
+def test_indices_must_be_integers(function, dtype):
+    with pytest.raises(TypeError, match="indices must be integers, got dtype"):
+        function(indices=INDICES.astype(dtype))
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "message"),
+    [
+        (
+            backward,
+            {"grad_output": np.ones((1, 1, 2, 2))},
+            "maxpool2d_backward: grad_output has shape (1, 1, 2, 2), required is (1, 3, 2, 2)",
+        ),
+        (
+            backward,
+            {"indices": np.ones((1, 4, 3, 1), int)},
+            "maxpool2d_backward: indices has shape (1, 4, 3, 1), required is (1, 3, 2, 2)",
+        ),
+        (
+            backward,
+            {"input_shape": (1, 3, 6, 6)},
+            "maxpool2d_backward: grad_output has shape (1, 3, 2, 2), required is (1, 3, 3, 3)",
+        ),
+        (
+            backward,
+            {"input_shape": (-1, 3, 4, 4)},
+            "maxpool2d_backward: input_shape must not be negative, got (-1, 3, 4, 4)",
+        ),
+        (
+            unpool,
+            {"indices": np.ones((1, 3, 2, 1), int)},
+            "maxunpool2d: indices has shape (1, 3, 2, 1), required is (1, 3, 2, 2)",
+        ),
+        (
+            unpool,
+            {"output_size": (6, 4)},
+            "maxunpool2d: output_size (6, 4) is out of reach on the height axis, which must be "
+            "3 to 5; x has shape (1, 3, 2, 2)",
+        ),
+        (
+            unpool,
+            {"output_size": (1, 2, 4, 4)},
+            "maxunpool2d: output_size must be (height, width) or a shape that differs from "
+            "that of x in its spatial axes only, got (1, 2, 4, 4)",
+        ),
+        (
+            unpool,
+            {"output_size": (4,)},
+            "maxunpool2d: output_size must be (height, width) or a shape that differs from "
+            "that of x in its spatial axes only, got (4,)",
+        ),
+        (
+            unpool,
+            {"padding": 4},
+            "maxunpool2d: padding ((4, 4), (4, 4)) leaves nothing of the height axis, whose "
+            "size would be -4; x has shape (1, 3, 2, 2)",
+        ),
+    ],
+)
+def test_value_errors_of_shapes(backend, function, options, message):
+    with pytest.raises(ValueError) as caught:
+        function(**options, backend=backend)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("input_shape", [4, None, "44", (4.0, 4), (None, 4)])
+def test_input_shape_must_be_integers(input_shape):
+    with pytest.raises(TypeError, match="input_shape must be"):
+        backward(input_shape=input_shape)
+
+
+@pytest.mark.parametrize("output_size", [4, "44", (4.0, 4), (True, 4)])
+def test_output_size_must_be_integers(output_size):
+    with pytest.raises(TypeError, match="output_size must be"):
+        unpool(output_size=output_size)
+
+
+BAD = [-1, 16, 2**32 + 3, 2**63 - 1, -(2**63)]
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("function", [backward, unpool])
+def test_index_outside_the_plane(backend, function, bad):
+    indices = INDICES.copy()
+    indices[0, 2, 1, 0] = bad
+    name = "maxpool2d_backward" if function is backward else "maxunpool2d"
+    where = (
+        "a tap of its window inside the input" if function is backward else "a cell of the plane"
+    )
+    with pytest.raises(IndexError) as caught:
+        function(indices=indices, backend=backend)
+    assert str(caught.value) == (
+        f"{name}: indices[0, 2, 1, 0] = {bad} is not {where} (index_format 'flat', plane (4, 4))"
+    )
+
+
+@pytest.mark.parametrize("bad", [4, 255, 2**31, 2**64 - 1])
+@pytest.mark.parametrize("function", [backward, unpool])
+def test_code_outside_the_window(backend, function, bad):
+    codes = np.zeros(INDICES.shape, np.uint64)
+    codes[0, 1, 1, 1] = bad
+    with pytest.raises(IndexError, match=rf"indices\[0, 1, 1, 1\] = {bad} is not"):
+        function(indices=codes, index_format="window", backend=backend)
+
+
+@pytest.mark.parametrize("function", [backward, unpool])
+def test_code_in_the_padding(backend, function):
+    options = {"padding": 1, "index_format": "window", "backend": backend}
+    output, codes = fastpool.maxpool2d(np.ones((4, 4)), 2, return_indices=True, **options)
+    if function is backward:
+        options["input_shape"] = (4, 4)
+    assert function(output, codes, **options).sum() == 9
+    for position, bad in (((0, 0), 1), ((2, 1), 2), ((1, 2), 3)):
+        wrong = codes.copy()
+        wrong[position] = bad
+        with pytest.raises(IndexError, match=rf"indices\[{position[0]}, {position[1]}\] = {bad} "):
+            function(output, wrong, **options)
+
+
+def test_backward_refuses_cells_of_other_windows(backend):
+    """PyTorch adds such a gradient wherever the index points."""
+    indices = INDICES.copy()
+    indices[0, 0, 0, 0] = 2
+    with pytest.raises(IndexError, match=r"indices\[0, 0, 0, 0\] = 2 is not a tap"):
+        backward(indices=indices, backend=backend)
+    with pytest.raises(IndexError):  # between the taps of a dilated window
+        backward(np.ones((1, 1)), np.array([[1]]), (3, 3), 2, dilation=2, backend=backend)
+
+
+def test_bad_index_touches_nothing_else(backend):
+    """Guard cells around an output that is a view stay as they are."""
+    whole = np.full((1, 3, 8, 8), 7.0, np.float32)
+    out = whole[:, :, 2:6, 2:6]
+    for bad in BAD:
+        indices = INDICES.copy()
+        indices[0, 0, 0, 0] = bad
+        for function in (backward, unpool):
+            with pytest.raises(IndexError):
+                function(indices=indices, out=out, backend=backend)
+    out[...] = 7.0
+    assert (whole == 7.0).all()
+
+
+OUTS = [
+    (np.zeros((1, 3, 2, 3), np.float32), "has shape"),
+    (np.zeros(OUTPUT.shape, np.float64), "has dtype float64, required is float32"),
+    (np.zeros(OUTPUT.shape, ">f4"), "has dtype >f4, required is float32"),
+    (in_memory(np.random.default_rng(), OUTPUT, "read-only"), "is read-only"),
+    (
+        np.lib.stride_tricks.as_strided(np.zeros(4, np.float32), OUTPUT.shape, (0, 0, 8, 4)),
+        "has several elements at one address",
+    ),
+]
+
+
+@pytest.mark.parametrize(("out", "message"), OUTS, ids=[message for _, message in OUTS])
+def test_out_must_fit(backend, out, message):
+    before = out.tobytes()
+    with pytest.raises(ValueError, match=message):
+        forward(out=out, backend=backend)
+    assert out.tobytes() == before
+
+
+def test_out_must_not_overlap(backend):
+    memory = np.arange(64.0, dtype=np.float32)
+    x, out = memory[:48].reshape(X.shape), memory[44:56].reshape(OUTPUT.shape)
+    before = memory.tobytes()
+    with pytest.raises(ValueError, match="out overlaps another argument"):
+        forward(x, out=out, backend=backend)
+    gradient, target = memory[:12].reshape(OUTPUT.shape), memory[8:56].reshape(X.shape)
+    for function in (backward, unpool):
+        with pytest.raises(ValueError, match="out overlaps another argument"):
+            function(gradient, out=target, backend=backend)
+    places = memory[:48].view(np.int64).reshape(1, 3, 2, 4)[..., :2]
+    with pytest.raises(ValueError, match="out overlaps another argument"):
+        unpool(indices=places, out=x, backend=backend)
+    both = np.zeros(24, np.int64)
+    pair = both[:6].view(np.float32).reshape(OUTPUT.shape), both[:12].reshape(OUTPUT.shape)
+    with pytest.raises(ValueError, match="out overlaps another argument"):
+        forward(out=pair, return_indices=True, backend=backend)
+    assert memory.tobytes() == before
+
+
+def test_interleaved_views_do_not_overlap(backend):
+    """Views of every second element share no element, though their extents overlap."""
+    memory = np.zeros((1, 3, 4, 8), np.float32)
+    memory[..., ::2] = X
+    out = memory[:, :, :2, 1:4:2]
+    assert forward(memory[..., ::2], out=out, backend=backend) is out
+    assert (out == OUTPUT).all()
+    assert (memory[..., ::2] == X).all()
+
+
+def test_too_large_for_memory(backend):
+    shape = (2**20, 2**20, 4, 4)
+    grid = np.broadcast_to(np.float32(1), (2**20, 2**20, 2, 2))
+    zero = np.broadcast_to(np.int64(0), grid.shape)
+    with pytest.raises((MemoryError, ValueError)):
+        backward(grid, zero, shape, backend=backend)
+    with pytest.raises(ValueError, match="exceeds 64-bit sizes"):
+        backward(
+            np.broadcast_to(np.float32(1), (2**30, 2**24, 1, 1)),
+            np.broadcast_to(np.int64(0), (2**30, 2**24, 1, 1)),
+            (2**30, 2**24, 2**5, 2**5), 2**5, backend=backend,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_rejected_arguments_write_nothing(backend, memory):
+    out = in_memory(np.random.default_rng(0), np.full(OUTPUT.shape, 5, np.float32), memory)
+    before = out.tobytes()
+    with pytest.raises(ValueError):
+        forward(kernel_size=2, stride=3, padding=9, out=out, backend=backend)
+    assert out.tobytes() == before
