@@ -29,8 +29,9 @@ _NAMES = ("auto", *_TABLE)
 # cost as much as its first use does: the ski-rental rule (Karlin et al. 1988), which never
 # costs more than twice the better choice. Both figures are rough and on purpose no clock
 # is read: the choice depends on the calls alone. Measured: import and compilation of a
-# kernel 2 to 4 s; the NumPy backend 5 to 20 ns a cell.
+# kernel 2 to 4 s; the NumPy backend 0.1 ms a call and 5 to 20 ns a cell.
 COMPILE_SECONDS = 3.0
+NUMPY_SECONDS_PER_CALL = 1e-4
 NUMPY_SECONDS_PER_CELL = 10e-9
 
 
@@ -165,7 +166,8 @@ def choose(function: str, backend: str | None, kernel: Hashable, cells: int) -> 
     if name == "numpy":
         return _load("numpy")
     if _numba_found():
-        spent = _numpy_seconds.get(kernel, 0.0) + cells * NUMPY_SECONDS_PER_CELL
+        cost = NUMPY_SECONDS_PER_CALL + cells * NUMPY_SECONDS_PER_CELL
+        spent = _numpy_seconds.get(kernel, 0.0) + cost
         _numpy_seconds[kernel] = spent
         if spent < COMPILE_SECONDS:
             return _load("numpy")

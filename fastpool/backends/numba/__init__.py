@@ -23,7 +23,7 @@ BLOCK = 2**22
 # Ranges of rows a thread: enough to even out threads of different speed.
 SPREAD = 4
 
-_NO_INDICES = np.empty((1, 0, 1, 1), np.int64)
+_NO_INDICES = np.empty((0, 1, 1, 1), np.int64)
 
 
 def forward(

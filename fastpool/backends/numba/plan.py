@@ -70,13 +70,19 @@ def line_up(array: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]] | None:
     The line is writeable even if the array is not, which spares kernels for read-only
     types; kernels write to outputs alone.
     """
+    flags = array.flags
+    if flags.carray and array.dtype.isnative:  # the usual case, in a tenth of the time
+        _, width, channels = array.shape[-3:]
+        row = width * channels
+        plane = array.shape[-3] * row
+        return array.reshape(-1), (0, array.size // plane, 0, plane, row, channels, 1)
     size = array.itemsize
     lead = _merged(array.shape[:-3], array.strides[:-3])
     strides = [0 if n == 1 else s for n, s in zip(array.shape, array.strides, strict=True)]
     if (
         len(lead) > 2
         or not array.dtype.isnative
-        or not array.flags.aligned
+        or not flags.aligned
         or any(stride % size for stride in strides)
     ):
         return None
