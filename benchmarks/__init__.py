@@ -1,0 +1,1 @@
+"""Benchmarks for airspeed velocity; see the README for how to run them."""

@@ -1,0 +1,176 @@
+"""Shared cases, seeded data, and calls that are ready to be timed.
+
+asv calls ``setup`` before every sample; what is prepared here is kept, so that only the
+first one takes time. Every parameter combination runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import fastpool
+
+
+class Case(NamedTuple):
+    """A pooling of a float32 input; `shape` is given as NCHW."""
+
+    shape: tuple[int, int, int, int]
+    kernel: int
+    stride: int
+    padding: int
+
+
+# Smallest first. A call on the tiny plane is nothing but overhead; small planes come out of
+# the last layers of a network; 8192x8192 is one large plane; wide windows are where a cost
+# that grows with the window would show.
+CASES = {
+    "1x1x4x4 k2 s2": Case((1, 1, 4, 4), 2, 2, 0),
+    "32x512x7x7 k2 s2": Case((32, 512, 7, 7), 2, 2, 0),
+    "8x192x28x28 k3 s1 p1": Case((8, 192, 28, 28), 3, 1, 1),
+    "16x64x112x112 k3 s2 p1": Case((16, 64, 112, 112), 3, 2, 1),
+    "8x64x224x224 k2 s2": Case((8, 64, 224, 224), 2, 2, 0),
+    "1x1x8192x8192 k2 s2": Case((1, 1, 8192, 8192), 2, 2, 0),
+    "1x512x20x20 k13 s1 p6": Case((1, 512, 20, 20), 13, 1, 6),
+    "1x3x512x512 k31 s1 p15": Case((1, 3, 512, 512), 31, 1, 15),
+}
+TINY, SMALL, OVERLAPPING, STEM, LARGE, HUGE, DENSE, WIDE = CASES
+
+LAYOUTS = ["NCHW", "NHWC"]
+BACKENDS = ["numpy", "numba"]
+# What a forward returns: the maxima alone, or indices too, in one of the two formats.
+RESULTS = ["values", "flat", "window"]
+INDEX_FORMATS = ["flat", "window"]
+# How the cells of an input lie in memory.
+ORDERED, SWAPPED, TRANSPOSED = ARRANGEMENTS = ["C order", "byte-swapped", "transposed"]
+
+
+def calls_per_sample(case: str) -> int:
+    """The `number` of asv: the clock is read around a call, and a tiny one needs many."""
+    return 1000 if case == TINY else 1
+
+
+def random_array(shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
+    """Normal floats, or integers over the whole range: nearly every window has one maximum."""
+    dtype, rng = np.dtype(dtype), np.random.default_rng(0)
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    if dtype == np.float64:
+        return rng.standard_normal(shape)
+    return rng.standard_normal(shape, np.float32).astype(dtype, copy=False)
+
+
+def input_shape(case: str, layout: str) -> tuple[int, ...]:
+    """The shape of the input of `case` in `layout`."""
+    n, c, h, w = CASES[case].shape
+    return (n, c, h, w) if layout == "NCHW" else (n, h, w, c)
+
+
+def arranged(x: np.ndarray, arrangement: str) -> np.ndarray:
+    """`x` with its cells lying in its memory in another way: nothing is allocated."""
+    if arrangement == SWAPPED:
+        return x.byteswap(inplace=True).view(x.dtype.newbyteorder())
+    if arrangement == TRANSPOSED:
+        *lead, height, width = x.shape
+        return x.reshape(*lead, width, height).swapaxes(-1, -2)
+    return x
+
+
+def forward(x: np.ndarray, case: str, layout: str, backend: str, result: str) -> Callable[[], Any]:
+    """A call of maxpool2d that allocates its outputs."""
+    _, kernel, stride, padding = CASES[case]
+    return partial(
+        fastpool.maxpool2d,
+        x,
+        kernel,
+        stride,
+        padding,
+        return_indices=result != "values",
+        index_format="flat" if result == "values" else result,
+        layout=layout,
+        backend=backend,
+    )
+
+
+def warmed(call: Callable[..., Any]) -> Callable[[], Any]:
+    """`call` into the outputs of a first one, which has compiled and loaded everything.
+
+    Raises
+    ------
+    NotImplementedError
+        The backend cannot be used here: asv skips the benchmark.
+    """
+    try:
+        return partial(call, out=call())
+    except fastpool.BackendUnavailable as error:
+        raise NotImplementedError(str(error)) from error
+
+
+@lru_cache(maxsize=1)
+def warm_forward(
+    case: str,
+    layout: str,
+    backend: str,
+    result: str,
+    dtype: Any = np.float32,
+    arrangement: str = ORDERED,
+) -> Callable[[], Any]:
+    """A warm call of maxpool2d into preallocated outputs."""
+    x = arranged(random_array(input_shape(case, layout), dtype), arrangement)
+    return warmed(forward(x, case, layout, backend, result))
+
+
+@lru_cache(maxsize=1)
+def warm_fresh_forward(case: str, layout: str, backend: str, result: str) -> Callable[[], Any]:
+    """A warm call of maxpool2d that allocates its outputs."""
+    call = forward(random_array(input_shape(case, layout)), case, layout, backend, result)
+    warmed(call)
+    return call
+
+
+@lru_cache(maxsize=1)
+def warm_backward(case: str, layout: str, backend: str, index_format: str) -> Callable[[], Any]:
+    """A warm call of maxpool2d_backward into a preallocated gradient."""
+    _, kernel, stride, padding = CASES[case]
+    shape = input_shape(case, layout)
+    pooled = warmed(forward(random_array(shape), case, layout, backend, index_format))()
+    return warmed(
+        partial(
+            fastpool.maxpool2d_backward,
+            random_array(pooled.output.shape),
+            pooled.indices,
+            shape,
+            kernel,
+            stride,
+            padding,
+            index_format=index_format,
+            layout=layout,
+            backend=backend,
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def warm_unpool(case: str, layout: str, backend: str, index_format: str) -> Callable[[], Any]:
+    """A warm call of maxunpool2d into a preallocated output, of the size of the input."""
+    _, kernel, stride, padding = CASES[case]
+    shape = input_shape(case, layout)
+    pooled = warmed(forward(random_array(shape), case, layout, backend, index_format))()
+    return warmed(
+        partial(
+            fastpool.maxunpool2d,
+            pooled.output,
+            pooled.indices,
+            kernel,
+            stride,
+            padding,
+            output_size=CASES[case].shape[2:],
+            index_format=index_format,
+            layout=layout,
+            backend=backend,
+        )
+    )
