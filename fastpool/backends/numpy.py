@@ -273,10 +273,11 @@ def _by_table(keys: np.ndarray, windows: Axis, axis: int) -> tuple[np.ndarray, n
         if chosen.size:
             rest = counts[chosen] - length
             left = _positions(axis, begins[chosen])
-            right = _positions(axis, begins[chosen] + rest * windows.dilation)
             maxima, taps_behind = table[left].copy(), distance[left].copy()
-            rest = _along(rest.astype(taps.dtype), axis)
-            _update(maxima, taps_behind, table[right], distance[right] + rest)
+            if rest.any():
+                right = _positions(axis, begins[chosen] + rest * windows.dilation)
+                rest = _along(rest.astype(taps.dtype), axis)
+                _update(maxima, taps_behind, table[right], distance[right] + rest)
             target = _positions(axis, chosen)
             best[target] = maxima
             taps[target] = taps_behind + _along(first[chosen].astype(taps.dtype), axis)

@@ -13,9 +13,10 @@ from typing import Any
 
 import numba
 
-# Below so many cells, one thread is done before the others have woken up: measured on 2
-# cores, a launch takes 3 us on OpenMP and TBB, 85 us on workqueue.
-PARALLEL_CELLS = {"omp": 2**15, "tbb": 2**15, "workqueue": 2**19}
+# Below so many cells of input or output, one thread does it all. On 2 idle cores two threads
+# win from 2**15 on with OpenMP and TBB, by 20 us; but where other work holds a core, OpenMP's
+# waiting made such calls 8 ms long. A launch on workqueue takes 85 us by itself.
+PARALLEL_CELLS = {"omp": 2**16, "tbb": 2**16, "workqueue": 2**19}
 
 _one_launch = threading.Lock()
 _launcher: int | None = None  # the process that started Numba's threads
