@@ -11,7 +11,7 @@ import importlib
 import os
 import warnings
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from importlib.util import find_spec
@@ -27,8 +27,8 @@ _NAMES = ("auto", *_TABLE)
 
 # "auto" stays with NumPy until the calls that one Numba kernel would have served have
 # cost as much as its first use does: the ski-rental rule (Karlin et al. 1988), which never
-# costs more than twice the better choice. Both figures are rough and on purpose no clock
-# is read: the choice depends on the calls alone. Measured: import and compilation of a
+# costs more than twice the better choice. The figures are rough, and no clock is read, so that
+# the choice depends on the calls alone. Measured: import and compilation of a
 # kernel 2 to 4 s; the NumPy backend 0.1 ms a call and 5 to 20 ns a cell.
 COMPILE_SECONDS = 3.0
 NUMPY_SECONDS_PER_CALL = 1e-4
@@ -90,8 +90,7 @@ def backends() -> tuple[BackendStatus, ...]:
     return tuple(rows)
 
 
-@contextmanager
-def use_backend(name: str) -> Iterator[None]:
+def use_backend(name: str) -> AbstractContextManager[None]:
     """Make `name` the default backend inside a ``with`` block.
 
     The choice is a context variable: it holds for the current thread or asyncio task
@@ -113,7 +112,12 @@ def use_backend(name: str) -> Iterator[None]:
     ...     fastpool.maxpool2d([[1, 2], [3, 4]], 2)
     array([[4]])
     """
-    token = _context.set(_check_name("use_backend", name))
+    return _in_context(_check_name("use_backend", name))
+
+
+@contextmanager
+def _in_context(name: str) -> Iterator[None]:
+    token = _context.set(name)
     try:
         yield
     finally:

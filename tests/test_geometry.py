@@ -126,6 +126,15 @@ def test_large_but_valid_numbers(backend, index_format):
     assert gradient.sum() == gradient[3, 3] == 2.0
 
 
+@pytest.mark.parametrize("kernel", [2**16 + 1, 2**32 + 1, 2**40 + 1, 2**53 + 1])
+def test_indices_of_any_kernel(backend, kernel):
+    x = np.arange(16.0).reshape(4, 4)
+    indices = fastpool.maxpool2d(
+        x, (kernel, 3), 2, (kernel // 2, 1), return_indices=True, backend=backend
+    ).indices
+    assert indices.tolist() == [[13, 15], [13, 15]]
+
+
 def test_many_empty_taps_cost_nothing(backend):
     """A kernel of 2 * 10**9 + 1 taps a side: time and memory depend on the input alone."""
     x = np.arange(16.0).reshape(4, 4)

@@ -1,14 +1,17 @@
 """Property tests: each backend against plain loops, on any geometry, dtype, memory and value."""
 
+import math
+
 import numpy as np
 import oracle
 import strategies
 from bits import assert_same
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import fastpool
 from fastpool import check
+from fastpool.geometry import pooling
 
 
 def oracle_or_none(function, *arguments, **options):
@@ -145,3 +148,41 @@ def test_bad_indices(backend, data, geometry, gradient):
         assert "out of reach" in str(error)
     else:
         assert_same(result, expected)
+
+
+NUMBERS = st.one_of(
+    st.integers(1, 4),
+    st.sampled_from([2**31, 2**32, 2**40, 2**53, 2**61, 10**9]).flatmap(
+        lambda n: st.integers(n - 1, n + 1)
+    ),
+)
+
+
+@given(
+    st.tuples(*[st.integers(1, 5)] * 2),
+    st.tuples(*[st.tuples(NUMBERS, NUMBERS)] * 3),
+    st.lists(st.floats(0, 1), min_size=4, max_size=4),
+    st.booleans(),
+)
+def test_backends_agree_on_hostile_geometries(sizes, numbers, parts, ceil_mode):
+    """Where stepping through all taps would not end: most are refused, the others are pooled."""
+    kernel, stride, dilation = numbers
+    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True) for _ in (0, 1)]
+    low_high = [int(part * r) for part, r in zip(parts, reach, strict=True)]
+    arguments = kernel, stride, (tuple(low_high[:2]), tuple(low_high[2:])), dilation, ceil_mode
+    x = np.random.default_rng(0).integers(0, 3, sizes).astype(np.float32)
+    try:
+        geometry = pooling("f", "x", sizes, *arguments, "NCHW", "flat")
+    except ValueError:
+        return
+    assume(math.prod(geometry.output_shape) < 10**5)
+    output, indices = fastpool.maxpool2d(x, *arguments, return_indices=True, backend="numpy")
+    assert_same(output, x.reshape(-1)[indices])
+    result = fastpool.maxpool2d(x, *arguments, return_indices=True, backend="numba")
+    assert_same(result.output, output)
+    assert_same(result.indices, indices)
+    gradients = [
+        fastpool.maxpool2d_backward(output, indices, sizes, *arguments, backend=name)
+        for name in ("numpy", "numba")
+    ]
+    assert_same(*gradients)

@@ -52,8 +52,8 @@ def forward(
         plane = np.arange(len(cells))[:, np.newaxis, np.newaxis, np.newaxis] * height.size
         row = plane + height.starts[:, np.newaxis, np.newaxis] + row_taps * height.dilation
         winner = (row * width.output + np.arange(width.output)[:, np.newaxis]) * channels + channel
-        column_tap = column_taps.reshape(-1).take(winner)
-        column = width.starts[:, np.newaxis] + column_tap * np.int64(width.dilation)
+        column_tap = column_taps.reshape(-1).take(winner).astype(np.int64)
+        column = width.starts[:, np.newaxis] + column_tap * width.dilation
         where = (*planes, rows, columns)
         output[where] = cells.reshape(-1).take((row * width.size + column) * channels + channel)
         if indices is not None and window:
@@ -300,7 +300,10 @@ def _update(
 def _empty(keys: np.ndarray, windows: Axis, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """Arrays for the maxima of the windows along `axis`, and for their taps."""
     shape = (*keys.shape[:axis], windows.output, *keys.shape[axis + 1 :])
-    return np.empty(shape, keys.dtype), np.empty(shape, np.min_scalar_type(windows.kernel - 1))
+    # Not uint64, which with int64 makes float64.
+    small = windows.kernel <= 2**32
+    tap_dtype = np.min_scalar_type(windows.kernel - 1) if small else np.dtype(np.int64)
+    return np.empty(shape, keys.dtype), np.empty(shape, tap_dtype)
 
 
 def _along(numbers: np.ndarray, axis: int) -> np.ndarray:
