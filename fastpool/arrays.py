@@ -114,7 +114,11 @@ def output(
 def _as_array(function: str, name: str, value: object) -> np.ndarray:
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{function}: {name} is a masked array, and masks are not supported")
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{function}: {name} cannot be made an array: {error}") from None
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> bool:

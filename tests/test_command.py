@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastpool
-from fastpool import check
+from fastpool import check, dispatch
 from fastpool.__main__ import main
 
 
@@ -52,6 +52,12 @@ def test_check_sees_a_missing_error(monkeypatch, capsys):
     monkeypatch.setattr(backend, "_scatter", silent)
     assert main(["check", "--cases", "120"]) == 1
     assert "IndexError" in capsys.readouterr().out
+
+
+def test_check_without_numba(monkeypatch, capsys):
+    monkeypatch.setitem(dispatch._modules, "numba", ImportError("no Numba for this Python"))
+    assert main(["check"]) == 2
+    assert "no Numba for this Python" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["check", "--cases", "0"]])

@@ -146,6 +146,12 @@ def test_masked_arrays(function):
         function(np.ma.masked_array(OUTPUT, OUTPUT > 3))
 
 
+@EVERY
+def test_ragged_lists(function):
+    with pytest.raises(ValueError, match=r"(x|grad_output) cannot be made an array"):
+        function([[1, 2], [3]])
+
+
 @pytest.mark.parametrize("function", [backward, unpool])
 @pytest.mark.parametrize("dtype", [np.float32, bool, complex, object])
 def test_indices_must_be_integers(function, dtype):

@@ -28,9 +28,9 @@ import numpy as np
 from ..arrays import infinity_bits, is_half, native
 from ..geometry import Axis, Geometry
 
-# Cells a block. Measured on (8, 64, 224, 224) k2 s2: 2**15 to 2**18 within 10 %, 2**21 1.5
-# times slower.
-BLOCK = 2**17
+# Cells a block. On (8, 64, 224, 224) k2 s2: 2**16 takes 1.45 times as long as 2**18, 2**21 1.2
+# times, 2**23 2.2 times.
+BLOCK = 2**18
 
 
 def forward(
@@ -202,7 +202,7 @@ def _keys(cells: np.ndarray) -> np.ndarray:
 
     Integers and floats without a NaN are themselves. Otherwise floats are mapped to signed
     integers: negative ones in reverse order of their bits, both zeros to 0, NaN above all.
-    16-bit floats always are, as their comparison in NumPy is 10 times slower.
+    16-bit floats always are, as NumPy compares integers of their size 100 times faster.
     """
     dtype = cells.dtype
     if dtype.kind == "b":
@@ -214,9 +214,12 @@ def _keys(cells: np.ndarray) -> np.ndarray:
             if not np.isnan(cells.max()):
                 return cells
     bits = cells.view(f"i{dtype.itemsize}")
-    limits = np.iinfo(bits.dtype)
-    keys = np.where(bits < 0, limits.min - bits, bits)
-    keys[(bits & limits.max) > infinity_bits(dtype)] = limits.max
+    magnitude = bits & np.iinfo(bits.dtype).max
+    sign = bits >> (8 * dtype.itemsize - 1)  # 0 or -1: complement and increment negate
+    keys: np.ndarray = (magnitude ^ sign) - sign
+    nan = magnitude > infinity_bits(dtype)
+    if nan.any():
+        keys[nan] = np.iinfo(bits.dtype).max
     return keys
 
 
@@ -289,8 +292,8 @@ def _update(
 ) -> None:
     """Where `values` are above `best`, take them over, and the taps `later`.
 
-    A later tap has the larger number, so its choice is a maximum too: half as long as
-    `numpy.where`, a quarter of `numpy.copyto` with a mask.
+    A later tap has the larger number, so its choice is a maximum too: on random numbers 20
+    times faster than `numpy.where`, or `numpy.copyto` with a mask.
     """
     above = values > best
     np.maximum(best, values, out=best)
@@ -316,7 +319,7 @@ def _slice(axis: int, start: int, stop: int, step: int = 1) -> tuple[slice, ...]
 
 
 def _positions(axis: int, numbers: np.ndarray) -> tuple[slice | np.ndarray, ...]:
-    """An index of `numbers` along `axis`: a slice, five times faster, where they allow it."""
+    """An index of `numbers` along `axis`: a slice, 19 times faster, where they allow it."""
     steps = np.diff(numbers)
     if numbers.size and (steps == steps[:1]).all() and (steps > 0).all():
         step = int(steps[0]) if steps.size else 1

@@ -4,7 +4,7 @@ Rows HEIGHT and WIDTH hold an axis: size, output, kernel, stride, dilation, pad_
 INPUT, OUTPUT and INDICES hold the memory of an array, in elements: origin, split, outer, inner
 (of the leading axes, see `plane_origin`), then the strides of rows, columns and channels.
 
-A table costs 0.1 us to pass, the same numbers as scalars 0.6, as named tuples 3 (measured).
+A kernel's call takes 0.3 us with a table, 0.6 with its numbers as scalars, 3 with named tuples.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def line_up(array: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]] | None:
     types; kernels write to outputs alone.
     """
     flags = array.flags
-    if flags.carray and array.dtype.isnative:  # the usual case, in a tenth of the time
+    if flags.carray and array.dtype.isnative:  # the usual case: 0.6 us instead of 8
         _, width, channels = array.shape[-3:]
         row = width * channels
         plane = array.shape[-3] * row
