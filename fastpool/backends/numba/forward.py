@@ -8,7 +8,6 @@ and the cost grows with KH + KW. Value and position move together, by one select
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numba import prange
@@ -18,7 +17,7 @@ from .plan import HEIGHT, INDICES, INPUT, OUTPUT, WIDTH, axis, plane_origin
 
 
 @inlined
-def beats(value: Any, best: Any, infinity: Any) -> Any:
+def beats(value, best, infinity):
     """Whether a later `value` replaces `best`: it is larger, or the first NaN.
 
     `infinity` is None but for 16-bit floats, which come as their bits; magnitudes above it
@@ -31,7 +30,7 @@ def beats(value: Any, best: Any, infinity: Any) -> Any:
 
 
 @inlined
-def order(bits: Any, infinity: Any) -> Any:
+def order(bits, infinity):
     """An int32 in the order of a 16-bit float: both zeros are 0, every NaN is above all."""
     magnitude = np.int32(bits & 0x7FFF)
     signed = -magnitude if bits & 0x8000 else magnitude
@@ -39,7 +38,7 @@ def order(bits: Any, infinity: Any) -> Any:
 
 
 @inlined
-def taps_inside(start: Any, size: Any, kernel_size: Any, dilation: Any) -> Any:
+def taps_inside(start, size, kernel_size, dilation):
     """First tap of a window inside the input, and the one after its last."""
     if start >= 0 and start + (kernel_size - 1) * dilation < size:
         return 0, kernel_size
@@ -48,17 +47,7 @@ def taps_inside(start: Any, size: Any, kernel_size: Any, dilation: Any) -> Any:
 
 
 @inlined
-def take_run(
-    x: Any,
-    at: Any,
-    step: Any,
-    values: Any,
-    codes: Any,
-    j: Any,
-    length: Any,
-    code: Any,
-    code_step: Any,
-) -> None:
+def take_run(x, at, step, values, codes, j, length, code, code_step):
     """Set a run of windows to one tap each: `step` apart in `x`, side by side in the row."""
     for i in range(np.uintp(length)):
         values[np.uintp(j) + i] = x[np.uintp(at) + i * np.uintp(step)]
@@ -66,18 +55,7 @@ def take_run(
 
 
 @inlined
-def update_run(
-    x: Any,
-    at: Any,
-    step: Any,
-    values: Any,
-    codes: Any,
-    j: Any,
-    length: Any,
-    code: Any,
-    code_step: Any,
-    infinity: Any,
-) -> None:
+def update_run(x, at, step, values, codes, j, length, code, code_step, infinity):
     """Let one more tap replace what it beats, in a run of windows.
 
     Positions are unsigned, which spares Numba's test for indices from the end.
@@ -91,17 +69,7 @@ def update_run(
 
 
 @inlined
-def reduce_row(
-    x: Any,
-    origin: Any,
-    plan: Any,
-    channels: Any,
-    window: Any,
-    infinity: Any,
-    values: Any,
-    codes: Any,
-    slot: Any,
-) -> None:
+def reduce_row(x, origin, plan, channels, window, infinity, values, codes, slot):
     """Maximum of every window over one input row, with its column or its tap as code."""
     size, outputs, kernel_size, stride, dilation, pad, _ = axis(plan, WIDTH)
     column, channel = plan[INPUT, 5], plan[INPUT, 6]
@@ -137,9 +105,7 @@ def reduce_row(
 
 
 @inlined
-def merge_row(
-    values: Any, codes: Any, ring_values: Any, ring_codes: Any, slot: Any, code: Any, infinity: Any
-) -> None:
+def merge_row(values, codes, ring_values, ring_codes, slot, code, infinity):
     """Let a later row of the ring replace what it beats."""
     for j in range(np.uintp(values.size)):
         value, best = ring_values[np.uintp(slot) + j], values[j]
@@ -150,7 +116,7 @@ def merge_row(
 
 
 @inlined
-def store_row(source: Any, target: Any, plan: Any, which: Any, origin: Any, channels: Any) -> None:
+def store_row(source, target, plan, which, origin, channels):
     """Write a row of windows and channels to where it belongs."""
     column, channel = plan[which, 5], plan[which, 6]
     if column == channels and (channels == 1 or channel == 1):
@@ -164,17 +130,7 @@ def store_row(source: Any, target: Any, plan: Any, which: Any, origin: Any, chan
 
 
 @kernel
-def forward_rows(
-    x: Any,
-    output: Any,
-    indices: Any,
-    plan: Any,
-    channels: Any,
-    window: Any,
-    infinity: Any,
-    first_row: Any,
-    last_row: Any,
-) -> None:
+def forward_rows(x, output, indices, plan, channels, window, infinity, first_row, last_row):
     """Pool the output rows from `first_row` up to `last_row`, counted through all planes.
 
     Without `indices` (an empty array) only `output` is written.
@@ -234,17 +190,7 @@ def forward_rows(
 
 
 @driver
-def forward_parallel(
-    x: Any,
-    output: Any,
-    indices: Any,
-    plan: Any,
-    channels: Any,
-    window: Any,
-    infinity: Any,
-    rows: Any,
-    tasks: Any,
-) -> None:
+def forward_parallel(x, output, indices, plan, channels, window, infinity, rows, tasks):
     """`forward_rows` over all rows, in `tasks` ranges."""
     for number in prange(tasks):
         task = np.int64(number)  # prange counts unsigned, and unsigned with signed is float64

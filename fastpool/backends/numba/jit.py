@@ -19,7 +19,7 @@ import numba
 PARALLEL_CELLS = {"omp": 2**16, "tbb": 2**16, "workqueue": 2**19}
 
 _one_launch = threading.Lock()
-_launcher: int | None = None  # the process that started Numba's threads
+_forked = False  # from a process whose Numba threads were running
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -55,11 +55,9 @@ def run(
     beside a launch by another thread unless the layer is known to be thread-safe (workqueue
     ends the process).
     """
-    global _launcher
     layer = threading_layer()
-    if cells < PARALLEL_CELLS.get(layer, 0) or _launcher not in (None, os.getpid()):
-        return kernel(*arguments, 0, rows)
-    if cells < min(PARALLEL_CELLS.values()) or numba.get_num_threads() == 1:
+    least = PARALLEL_CELLS.get(layer, min(PARALLEL_CELLS.values()))
+    if cells < least or _forked or numba.get_num_threads() == 1:
         return kernel(*arguments, 0, rows)
     tasks = min(rows, spread * numba.get_num_threads())
     if layer in ("omp", "tbb"):
@@ -67,7 +65,6 @@ def run(
     if not _one_launch.acquire(blocking=False):
         return kernel(*arguments, 0, rows)
     try:
-        _launcher = os.getpid()
         return driver(*arguments, rows, tasks)
     finally:
         _one_launch.release()
@@ -79,6 +76,15 @@ def threading_layer() -> str:
         return str(numba.threading_layer())  # type: ignore[attr-defined]
     except ValueError:
         return ""
+
+
+def _after_fork() -> None:
+    global _forked
+    _forked = _forked or bool(threading_layer())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def describe() -> dict[str, str]:

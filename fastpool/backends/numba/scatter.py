@@ -6,8 +6,6 @@ that every cell gets its gradients in the order of the outputs whatever the numb
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import prange
 
@@ -16,7 +14,7 @@ from .plan import HEIGHT, INDICES, INPUT, OUTPUT, WIDTH, axis, plane_origin
 
 
 @inlined
-def cell_of(code: Any, oh: Any, ow: Any, plan: Any, window: Any, tied: Any) -> Any:
+def cell_of(code, oh, ow, plan, window, tied):
     """Row and column that an index names, or -1 and -1 if it may not."""
     height, _, kernel_h, stride_h, dilation_h, pad_h, span_h = axis(plan, HEIGHT)
     width, _, kernel_w, stride_w, dilation_w, pad_w, span_w = axis(plan, WIDTH)
@@ -44,9 +42,7 @@ def cell_of(code: Any, oh: Any, ow: Any, plan: Any, window: Any, tied: Any) -> A
 
 
 @inlined
-def clear_row(
-    target: Any, origin: Any, width: Any, column: Any, channels: Any, channel: Any
-) -> None:
+def clear_row(target, origin, width, column, channels, channel):
     """Set one row of all channels to zero."""
     if column == channels and (channels == 1 or channel == 1):
         for j in range(np.uintp(width * channels)):
@@ -58,18 +54,7 @@ def clear_row(
 
 
 @kernel
-def scatter_rows(
-    values: Any,
-    indices: Any,
-    target: Any,
-    plan: Any,
-    channels: Any,
-    window: Any,
-    tied: Any,
-    add: Any,
-    first_row: Any,
-    last_row: Any,
-) -> Any:
+def scatter_rows(values, indices, target, plan, channels, window, tied, add, first_row, last_row):
     """Fill the rows of `target` from `first_row` up to `last_row`, counted through all planes.
 
     `tied` indices must be taps of their own window, others any cell of the plane. Returns the
@@ -111,18 +96,7 @@ def scatter_rows(
 
 
 @driver
-def scatter_parallel(
-    values: Any,
-    indices: Any,
-    target: Any,
-    plan: Any,
-    channels: Any,
-    window: Any,
-    tied: Any,
-    add: Any,
-    rows: Any,
-    tasks: Any,
-) -> Any:
+def scatter_parallel(values, indices, target, plan, channels, window, tied, add, rows, tasks):
     """`scatter_rows` over all rows, in `tasks` bands; the first offender of all, or -1."""
     found = np.empty(tasks, np.int64)
     for number in prange(tasks):
