@@ -1,6 +1,9 @@
 """What a wrong call is told, word for word where it matters, and that it writes nothing."""
 
+import functools
+
 import numpy as np
+import oracle
 import pytest
 
 import fastpool
@@ -281,6 +284,67 @@ def test_backward_refuses_cells_of_other_windows(backend):
         backward(indices=indices, backend=backend)
     with pytest.raises(IndexError):  # between the taps of a dilated window
         backward(np.ones((1, 1)), np.array([[1]]), (3, 3), 2, dilation=2, backend=backend)
+
+
+@pytest.mark.parametrize("index_format", ["flat", "window"])
+@pytest.mark.parametrize(
+    "arguments", [(2, 2, 1), (3, 1, 0), ((2, 3), (2, 1), (0, 1), (2, 1)), (2, 1, 1, (1, 2))]
+)
+def test_every_index_of_every_window(backend, arguments, index_format):
+    """Just those that name a cell of the window, in backward, or of the plane are taken."""
+    shape = (5, 4)
+    kernel, rows, columns = oracle.windows(
+        shape, *(*arguments, 1)[:4], ceil_mode=False, layout="NCHW"
+    )
+    x = np.arange(20).reshape(shape)
+    _, indices = fastpool.maxpool2d(
+        x, *arguments, return_indices=True, index_format=index_format, backend=backend
+    )
+    indices = indices.astype(np.int64)
+    unpooling = {"dilation": arguments[3]} if len(arguments) > 3 else {}
+    for oh, ow in np.ndindex(indices.shape):
+        for code in range(-1, 21):
+            wrong = indices.copy()
+            wrong[oh, ow] = code
+            for gradient in (True, False):
+                cell = oracle.cell_of(
+                    code, rows[oh], columns[ow], kernel, shape, index_format, gradient
+                )
+                options = {"index_format": index_format, "backend": backend}
+                if gradient:
+                    call = functools.partial(
+                        backward, indices, wrong, shape, arguments[0], **options,
+                        **dict(zip(("stride", "padding", "dilation"), arguments[1:], strict=False)),
+                    )  # fmt: skip
+                else:
+                    call = functools.partial(
+                        unpool, indices, wrong, arguments[0], stride=arguments[1],
+                        padding=arguments[2], output_size=shape, **unpooling, **options,
+                    )  # fmt: skip
+                if cell is None:
+                    with pytest.raises(IndexError, match=rf"indices\[{oh}, {ow}\] = {code} "):
+                        call()
+                else:
+                    call()
+
+
+@pytest.mark.parametrize("function", [backward, unpool])
+def test_first_of_several_bad_indices(backend, function):
+    """On a plane that several threads share, and over several planes."""
+    for shape in ((500, 400), (40, 70, 60)):
+        x = np.zeros(shape, np.int16)
+        output, indices = fastpool.maxpool2d(x, 3, 1, 1, return_indices=True, backend=backend)
+        positions = [(499, 399), (250, 3), (17, 200)]
+        if len(shape) == 3:
+            positions = [(39, 0, 0), (21, 69, 59), (21, 3, 0)]
+        for position in positions:
+            indices[position] = -5
+        options = {"input_shape": shape} if function is backward else {}
+        with pytest.raises(IndexError) as caught:
+            function(
+                output, indices, kernel_size=3, stride=1, padding=1, backend=backend, **options
+            )
+        assert f"indices{list(positions[-1])} = -5 " in str(caught.value)
 
 
 def test_bad_index_touches_nothing_else(backend):
