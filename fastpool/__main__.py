@@ -47,7 +47,10 @@ def info() -> int:
     }
     for status in fastpool.backends():
         rows[f"backend {status.name}"] = "usable" if status.available else status.reason
-    rows["default backend"] = dispatch.current_default()
+    try:
+        rows["default backend"] = dispatch.current_default()
+    except ValueError as error:
+        rows["default backend"] = str(error)
     if fastpool.backends()[1].available:
         from .backends.numba import jit
 

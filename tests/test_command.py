@@ -19,6 +19,15 @@ def test_info(capsys):
     assert np.__version__ in text
 
 
+def test_info_of_a_broken_setting(monkeypatch, capsys):
+    monkeypatch.setattr(dispatch, "_environment", "cuda")
+    monkeypatch.setitem(dispatch._modules, "numba", ImportError("no Numba for this Python"))
+    assert main(["info"]) == 0
+    text = capsys.readouterr().out
+    assert "environment variable FASTPOOL_BACKEND must be one of" in text
+    assert "no Numba for this Python" in text
+
+
 def test_check_passes(capsys):
     assert main(["check", "--cases", "60", "--seed", "3"]) == 0
     assert "60 of 60 cases agree bit for bit" in capsys.readouterr().out

@@ -106,4 +106,5 @@ def describe() -> dict[str, str]:
 
 
 def _cache_folder() -> str:
-    return str(getattr(_njit(_cache_folder).stats, "cache_path", None) or "none")
+    statistics = getattr(_njit(_cache_folder), "stats", None)  # none with NUMBA_DISABLE_JIT
+    return str(getattr(statistics, "cache_path", None) or "none")
