@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import fastpool
-from fastpool.geometry import _first_empty_window, pooling, unpooling
+from fastpool.empty_windows import first_empty_window
+from fastpool.geometry import pooling, unpooling
 
 
 def geometry(shape, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
@@ -63,7 +64,7 @@ def first_empty_by_stepping(size, output, kernel, stride, dilation, pad_low):
 @given(*[st.integers(1, 12)] * 5, st.integers(0, 40))
 def test_first_empty_window(size, output, kernel, stride, dilation, pad_low):
     arguments = size, output, kernel, stride, dilation, pad_low
-    assert _first_empty_window(*arguments) == first_empty_by_stepping(*arguments)
+    assert first_empty_window(*arguments) == first_empty_by_stepping(*arguments)
 
 
 @given(st.integers(1, 60), st.integers(1, 200), st.integers(1, 99), st.integers(0, 5000))
@@ -71,12 +72,12 @@ def test_first_empty_window(size, output, kernel, stride, dilation, pad_low):
 def test_first_empty_window_of_long_kernels(size, dilation, stride, pad_low):
     kernel = pad_low // dilation + 2
     arguments = size, 300, kernel, stride, dilation, pad_low
-    assert _first_empty_window(*arguments) == first_empty_by_stepping(*arguments)
+    assert first_empty_window(*arguments) == first_empty_by_stepping(*arguments)
 
 
 def test_hostile_geometry_is_judged_at_once():
     """2**40 windows, of which the first to step over the input is far away."""
-    empty = _first_empty_window(10**6 - 1, 2**40, 2**41, 1, 10**6, 2**40)
+    empty = first_empty_window(10**6 - 1, 2**40, 2**41, 1, 10**6, 2**40)
     assert empty is not None
     assert (empty - 2**40) % 10**6 == 10**6 - 1
 
