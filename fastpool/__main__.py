@@ -10,7 +10,7 @@ import numpy as np
 
 import fastpool
 
-from . import check, dispatch
+from . import check, demo, dispatch
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,19 +23,17 @@ def main(arguments: list[str] | None = None) -> int:
     )
     checking.add_argument("--cases", type=_count, default=500, help="how many (default 500)")
     checking.add_argument("--seed", type=int, default=0, help="of the random cases (default 0)")
-    demo = commands.add_parser(
+    training = commands.add_parser(
         "demo", help="train a network on handwritten digits with each backend, and draw it"
     )
-    demo.add_argument("--output", default="fastpool-demo.png", help="the picture's path")
-    demo.add_argument("--epochs", type=_count, default=None, help="how long to train")
+    training.add_argument("--output", default="fastpool-demo.png", help="the picture's path")
+    training.add_argument("--epochs", type=_count, default=demo.EPOCHS, help="how long to train")
     options = parser.parse_args(arguments)
     if options.command == "info":
         return info()
     if options.command == "check":
         return check.run(options.cases, options.seed)
-    from .demo import run  # needs scikit-learn and matplotlib
-
-    return run(options.output) if options.epochs is None else run(options.output, options.epochs)
+    return demo.run(options.output, options.epochs)
 
 
 def info() -> int:
@@ -45,13 +43,14 @@ def info() -> int:
         "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "NumPy": np.__version__,
     }
-    for status in fastpool.backends():
+    statuses = fastpool.backends()
+    for status in statuses:
         rows[f"backend {status.name}"] = "usable" if status.available else status.reason
     try:
         rows["default backend"] = dispatch.current_default()
     except ValueError as error:
         rows["default backend"] = str(error)
-    if fastpool.backends()[1].available:
+    if statuses[1].available:
         from .backends.numba import jit
 
         rows |= jit.describe()
