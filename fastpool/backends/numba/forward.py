@@ -13,7 +13,7 @@ import numpy as np
 from numba import prange
 
 from .jit import driver, inlined, kernel
-from .plan import HEIGHT, INDICES, INPUT, OUTPUT, WIDTH, axis, plane_origin
+from .plan import HEIGHT, INDICES, INPUT, OUTPUT, WIDTH, axis, plane_origin, rows_of_plane
 
 
 @inlined
@@ -148,9 +148,7 @@ def forward_rows(x, output, indices, plan, channels, window, infinity, first_row
     codes = np.empty(length, np.int64)
     row = first_row
     while row < last_row:
-        plane = row // outputs
-        start = row - plane * outputs
-        stop = min(outputs, start + last_row - row)
+        plane, start, stop = rows_of_plane(row, last_row, outputs)
         row += stop - start
         source = plane_origin(plan, INPUT, plane)
         for phase in range(min(phases, stop - start)):

@@ -10,7 +10,7 @@ import numpy as np
 from numba import prange
 
 from .jit import driver, inlined, kernel
-from .plan import HEIGHT, INDICES, INPUT, OUTPUT, WIDTH, axis, plane_origin
+from .plan import HEIGHT, INDICES, INPUT, OUTPUT, WIDTH, axis, plane_origin, rows_of_plane
 
 
 @inlined
@@ -67,9 +67,7 @@ def scatter_rows(values, indices, target, plan, channels, window, tied, add, fir
     at_row, at_column, at_channel = plan[INDICES, 4], plan[INDICES, 5], plan[INDICES, 6]
     row = first_row
     while row < last_row:
-        plane = row // height
-        start = row - plane * height
-        stop = min(height, start + last_row - row)
+        plane, start, stop = rows_of_plane(row, last_row, height)
         row += stop - start
         to = plane_origin(plan, INPUT, plane)
         of = plane_origin(plan, OUTPUT, plane)
