@@ -1,6 +1,6 @@
 """What a wrong call is told, word for word where it matters, and that it writes nothing."""
 
-import functools
+import contextlib
 
 import numpy as np
 import oracle
@@ -288,44 +288,34 @@ def test_backward_refuses_cells_of_other_windows(backend):
 
 @pytest.mark.parametrize("index_format", ["flat", "window"])
 @pytest.mark.parametrize(
-    "arguments", [(2, 2, 1), (3, 1, 0), ((2, 3), (2, 1), (0, 1), (2, 1)), (2, 1, 1, (1, 2))]
+    ("kernel_size", "stride", "padding", "dilation"),
+    [(2, 2, 1, 1), (3, 1, 0, 1), ((2, 3), (2, 1), (0, 1), (2, 1)), (2, 1, 1, (1, 2))],
 )
-def test_every_index_of_every_window(backend, arguments, index_format):
+def test_every_index_of_every_window(backend, kernel_size, stride, padding, dilation, index_format):
     """Just those that name a cell of the window, in backward, or of the plane are taken."""
     shape = (5, 4)
+    geometry = {"stride": stride, "padding": padding, "dilation": dilation}
+    options = {**geometry, "index_format": index_format, "backend": backend}
     kernel, rows, columns = oracle.windows(
-        shape, *(*arguments, 1)[:4], ceil_mode=False, layout="NCHW"
+        shape, kernel_size, **geometry, ceil_mode=False, layout="NCHW"
     )
-    x = np.arange(20).reshape(shape)
-    _, indices = fastpool.maxpool2d(
-        x, *arguments, return_indices=True, index_format=index_format, backend=backend
+    values, indices = fastpool.maxpool2d(
+        np.arange(20).reshape(shape), kernel_size, return_indices=True, **options
     )
-    indices = indices.astype(np.int64)
-    unpooling = {"dilation": arguments[3]} if len(arguments) > 3 else {}
     for oh, ow in np.ndindex(indices.shape):
         for code in range(-1, 21):
-            wrong = indices.copy()
+            wrong = indices.astype(np.int64)
             wrong[oh, ow] = code
-            for gradient in (True, False):
+            for function, sizes in ((backward, "input_shape"), (unpool, "output_size")):
                 cell = oracle.cell_of(
-                    code, rows[oh], columns[ow], kernel, shape, index_format, gradient
+                    code, rows[oh], columns[ow], kernel, shape, index_format, function is backward
                 )
-                options = {"index_format": index_format, "backend": backend}
-                if gradient:
-                    call = functools.partial(
-                        backward, indices, wrong, shape, arguments[0], **options,
-                        **dict(zip(("stride", "padding", "dilation"), arguments[1:], strict=False)),
-                    )  # fmt: skip
-                else:
-                    call = functools.partial(
-                        unpool, indices, wrong, arguments[0], stride=arguments[1],
-                        padding=arguments[2], output_size=shape, **unpooling, **options,
-                    )  # fmt: skip
+                taken = contextlib.nullcontext()
                 if cell is None:
-                    with pytest.raises(IndexError, match=rf"indices\[{oh}, {ow}\] = {code} "):
-                        call()
-                else:
-                    call()
+                    message = rf"indices\[{oh}, {ow}\] = {code} "
+                    taken = pytest.raises(IndexError, match=message)
+                with taken:
+                    function(values, wrong, kernel_size=kernel_size, **{sizes: shape}, **options)
 
 
 @pytest.mark.parametrize("function", [backward, unpool])

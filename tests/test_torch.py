@@ -10,8 +10,6 @@ import fastpool
 
 torch = pytest.importorskip("torch")
 
-FLOATS = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16}
-
 
 @st.composite
 def poolings(draw):
@@ -52,7 +50,7 @@ def torch_forward(x, arguments):
     return output, indices
 
 
-@given(st.data(), poolings(), st.sampled_from(sorted(FLOATS)))
+@given(st.data(), poolings(), st.sampled_from(["float16", "float32", "float64"]))
 def test_forward(backend, data, pooling, dtype):
     shape, arguments = pooling
     x = values(data.draw, shape, dtype)
