@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, SupportsIndex, TypeAlias, overload
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import arrays, dispatch
-from .arguments import IndexFormat, Layout, check_flag
+from .arguments import IndexFormat, Layout, check_flag, input_sizes
 from .geometry import Geometry, pooling, unpooling
 
 IntOrPair: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
@@ -285,7 +284,7 @@ def maxpool2d_backward(
     geometry = pooling(
         name,
         "input_shape",
-        _shape(name, input_shape),
+        input_sizes(name, input_shape),
         kernel_size,
         stride,
         padding,
@@ -295,17 +294,7 @@ def maxpool2d_backward(
         index_format,
     )
     arrays.check_shape(name, "grad_output", gradient.shape, geometry.output_shape)
-    return _scatter(
-        name,
-        "backward",
-        geometry,
-        gradient,
-        indices,
-        geometry.input_shape,
-        index_format,
-        out,
-        backend,
-    )
+    return _scatter(name, "backward", geometry, gradient, indices, index_format, out, backend)
 
 
 def maxunpool2d(
@@ -374,9 +363,7 @@ def maxunpool2d(
         layout,
         index_format,
     )
-    return _scatter(
-        name, "unpool", geometry, data, indices, geometry.input_shape, index_format, out, backend
-    )
+    return _scatter(name, "unpool", geometry, data, indices, index_format, out, backend)
 
 
 def _scatter(
@@ -385,14 +372,14 @@ def _scatter(
     geometry: Geometry,
     values: np.ndarray,
     indices: ArrayLike,
-    shape: tuple[int, ...],
     index_format: IndexFormat,
     out: np.ndarray | None,
     backend: str | None,
 ) -> np.ndarray:
     """The common part of backward and unpool, which differ in what they do at an index."""
     places = arrays.as_indices(name, indices, geometry.output_shape)
-    target = arrays.output(name, "out", out, shape, values.dtype, (values, places))
+    inputs = (values, places)
+    target = arrays.output(name, "out", out, geometry.input_shape, values.dtype, inputs)
     key = (name, values.dtype, places.dtype)
     module = dispatch.choose(name, backend, key, target.size)
     if target.size:
@@ -413,17 +400,3 @@ def _scatter(
                 f"{(geometry.height.size, geometry.width.size)})"
             )
     return target if out is None else out
-
-
-def _shape(function: str, value: object) -> tuple[int, ...]:
-    if not isinstance(value, (tuple, list, np.ndarray)):
-        raise TypeError(
-            f"{function}: input_shape must be a sequence of integers, got {type(value).__name__}"
-        )
-    try:
-        shape = tuple(operator.index(entry) for entry in value)
-    except TypeError:
-        raise TypeError(f"{function}: input_shape must be integers, got {value!r}") from None
-    if min(shape, default=0) < 0:
-        raise ValueError(f"{function}: input_shape must not be negative, got {shape}")
-    return shape

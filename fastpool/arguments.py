@@ -23,6 +23,12 @@ class Windows(NamedTuple):
     padding: tuple[Pair, Pair] | Literal["same"]
     dilation: Pair
 
+    @property
+    def spans(self) -> Pair:
+        """Cells from the first tap of a window to its last, both included."""
+        (height, width), (down, across) = self.kernel, self.dilation
+        return down * (height - 1) + 1, across * (width - 1) + 1
+
 
 def windows(
     function: str, kernel_size: object, stride: object, padding: object, dilation: object
@@ -88,6 +94,22 @@ def integer(function: str, name: str, value: object, least: int) -> int:
     if number > LARGEST:
         raise ValueError(f"{function}: {name} must be below 2**63, got {number}")
     return number
+
+
+def input_sizes(function: str, value: object) -> tuple[int, ...]:
+    """The shape that `input_shape` means."""
+    values = entries(value)
+    if values is None:
+        raise TypeError(
+            f"{function}: input_shape must be a sequence of integers, got {type(value).__name__}"
+        )
+    try:
+        shape = tuple(operator.index(entry) for entry in values)
+    except TypeError:
+        raise TypeError(f"{function}: input_shape must be integers, got {value!r}") from None
+    if min(shape, default=0) < 0:
+        raise ValueError(f"{function}: input_shape must not be negative, got {shape}")
+    return shape
 
 
 def check_flag(function: str, name: str, value: object) -> None:

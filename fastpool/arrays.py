@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 DTYPES = (
-    "float16, bfloat16, float32, float64, int8, int16, int32, int64, "
-    "uint8, uint16, uint32, uint64, bool"
-)
+    "float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64",
+    "uint8", "uint16", "uint32", "uint64", "bool",
+)  # fmt: skip
 # An overlap of two strided arrays is an integer equation; this bounds the search for a
 # solution. Views made by slicing are decided in far fewer steps.
 OVERLAP_WORK = 100_000
@@ -49,7 +49,7 @@ def as_data(function: str, name: str, value: object) -> np.ndarray:
     dtype = array.dtype
     if dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize <= 8) or is_bfloat16(dtype):
         return array
-    raise TypeError(f"{function}: {name} has dtype {dtype}; supported are {DTYPES}")
+    raise TypeError(f"{function}: {name} has dtype {dtype}; supported are {', '.join(DTYPES)}")
 
 
 def as_indices(function: str, value: object, shape: tuple[int, ...]) -> np.ndarray:

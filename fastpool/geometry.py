@@ -118,13 +118,18 @@ class Geometry:
             array = array[..., np.newaxis]
         return array if self.lead else array[np.newaxis]
 
+    @property
+    def plane_cells(self) -> int:
+        """Cells of one plane, all channels, of input or output, whichever is larger."""
+        height, width = self.height, self.width
+        return max(height.size * width.size, height.output * width.output) * self.channels
+
     def plane_blocks(self, cells: int) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
         """Planes in groups of about `cells` cells: the first one's number, and an index.
 
         The index picks the group out of the leading axes of a canonical array.
         """
-        sizes = self.height.size * self.width.size, self.height.output * self.width.output
-        count = max(1, cells // (max(sizes) * self.channels))
+        count = max(1, cells // self.plane_cells)
         for first in range(0, self.planes, count):
             numbers = np.arange(first, min(first + count, self.planes))
             yield first, np.unravel_index(numbers, self.lead or (1,))
@@ -193,8 +198,7 @@ def unpooling(
     axes = []
     for axis in (0, 1):
         kernel, step, gap = spec.kernel[axis], spec.stride[axis], spec.dilation[axis]
-        span = gap * (kernel - 1) + 1
-        count = sizes[axis]
+        span, count = spec.spans[axis], sizes[axis]
         if spec.padding == "same":
             default = count * step
             low, high = default - step + 1, default
@@ -229,7 +233,7 @@ def _pooling(
     function: str, name: str, shape: tuple[int, ...], spec: Windows, ceil_mode: bool, layout: Layout
 ) -> Geometry:
     lead, sizes, channels = _split(function, name, shape, layout)
-    spans = tuple(d * (k - 1) + 1 for k, d in zip(spec.kernel, spec.dilation, strict=True))
+    spans = spec.spans
     if spec.padding == "same":
         pads = tuple(
             _same_padding(size, span, step, -(-size // step))

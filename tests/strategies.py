@@ -6,13 +6,7 @@ from hypothesis import strategies as st
 from fastpool import check
 
 LAYOUTS = ("NCHW", "NHWC")
-DTYPES = [name for name in check.DTYPES if name != "bfloat16"]
-try:
-    check.dtype_of("bfloat16")
-except ImportError:
-    pass
-else:
-    DTYPES.append("bfloat16")
+DTYPES = list(check.usable_dtypes())
 
 
 @st.composite

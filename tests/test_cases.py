@@ -61,7 +61,7 @@ def test_gradient_goes_to_one_of_the_tied_cells(backend):
 
 @pytest.mark.parametrize(("first", "second"), [(0.0, -0.0), (-0.0, 0.0)])
 def test_signed_zeros_are_equal_and_kept(backend, first, second):
-    for name in strategies.DTYPES[:4] + strategies.DTYPES[-1:]:
+    for name in [name for name in strategies.DTYPES if "float" in name] + ["int8"]:
         x = np.array([[first, second]], check.dtype_of(name))
         output, indices = fastpool.maxpool2d(x, (1, 2), return_indices=True, backend=backend)
         assert indices.item() == 0

@@ -70,7 +70,7 @@ def backward(
     window: bool,
 ) -> int | None:
     """Add every gradient to its cell; the C-order position of the first bad index, or None."""
-    half = is_half(grad_input.dtype)
+    accumulator = np.dtype(np.float32) if is_half(grad_input.dtype) else grad_input.dtype
 
     def add(target: np.ndarray, cells: np.ndarray, values: np.ndarray) -> None:
         if geometry.overlapping:
@@ -79,16 +79,7 @@ def backward(
             target[cells] += values.astype(target.dtype, copy=False)
 
     with np.errstate(all="ignore"):
-        return _scatter(
-            geometry,
-            grad_output,
-            indices,
-            grad_input,
-            window,
-            True,
-            add,
-            np.dtype(np.float32) if half else grad_input.dtype,
-        )
+        return _scatter(geometry, grad_output, indices, grad_input, window, True, add, accumulator)
 
 
 def unpool(
@@ -161,8 +152,7 @@ def _blocks(geometry: Geometry, rows: int, columns: int) -> Iterator[tuple[int, 
     Small planes come several at a time and whole, large ones alone and in tiles.
     """
     height, width = geometry.height, geometry.width
-    plane = max(height.size * width.size, height.output * width.output) * geometry.channels
-    if plane <= BLOCK:
+    if geometry.plane_cells <= BLOCK:
         rows, columns = height.output, width.output
     for first, planes in geometry.plane_blocks(BLOCK):
         for top in range(0, height.output, rows):
