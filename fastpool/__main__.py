@@ -1,4 +1,4 @@
-"""``python -m fastpool``: info, check, demo."""
+"""``python -m fastpool``: info, check, demo, bench."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 import fastpool
 
-from . import check, demo, dispatch
+from . import bench, bench_measure, check, demo, dispatch
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,11 +28,32 @@ def main(arguments: list[str] | None = None) -> int:
     )
     training.add_argument("--output", default="fastpool-demo.png", help="the picture's path")
     training.add_argument("--epochs", type=_count, default=demo.EPOCHS, help="how long to train")
+    measuring = commands.add_parser(
+        "bench", help="measure fastpool beside other libraries, and print and draw the ratios"
+    )
+    every = (*bench_measure.CASES, *bench.PARTS)
+    measuring.add_argument(
+        "--cases", nargs="+", choices=every, default=every, metavar="X", help=f"of {every}"
+    )
+    measuring.add_argument(
+        "--rounds", type=_count, default=bench_measure.ROUNDS, help="(default 9)"
+    )
+    measuring.add_argument("--threads", type=_count, help="(default: the CPUs there are)")
+    measuring.add_argument("--plot", metavar="FILE", help="draw it too")
+    measuring.add_argument(
+        "--sweep",
+        action="store_true",
+        help="instead: kernel 1 to 16, stride 1 to 4, dilation 1 and 2 against torch",
+    )
     options = parser.parse_args(arguments)
     if options.command == "info":
         return info()
     if options.command == "check":
         return check.run(options.cases, options.seed)
+    if options.command == "bench":
+        return bench.run(
+            options.cases, options.rounds, options.threads, options.plot, options.sweep
+        )
     return demo.run(options.output, options.epochs)
 
 

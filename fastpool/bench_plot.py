@@ -1,0 +1,131 @@
+"""The pictures of ``python -m fastpool bench``; Matplotlib is imported when one is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+# A library has one colour in all its tasks, and a task one pattern with all libraries.
+COLORS = ("#4477aa", "#cc6677", "#ddaa33", "#228833", "#66ccee", "#aa3377", "#888888")
+HATCHES = ("", "///", "...", "xxx")
+
+
+def new_figure(path: str) -> Any:
+    """An empty figure; saved once, so that a bad path is known before the measurement."""
+    figure = import_module("matplotlib.figure").Figure((14, 9), dpi=100, layout="constrained")
+    figure.savefig(path)
+    return figure
+
+
+def draw(
+    figure: Any,
+    cases: Mapping[str, str],
+    speedups: Mapping[str, Mapping[str, float]],
+    shares: Mapping[str, Mapping[str, float]],
+    costs: Mapping[str, Mapping[int, float]],
+    machine: str,
+) -> None:
+    """Three panels: speed-ups by case, cost by kernel size, share of the limit by case.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Where to draw.
+    cases : mapping
+        What each case is.
+    speedups, shares : mapping of mappings
+        By series and case; a series is called "task: library".
+    costs : mapping of mappings
+        By series and kernel size.
+    machine : str
+        For the title.
+    """
+    figure.suptitle(f"fastpool on {machine}", fontsize=15)
+    axes = figure.subplot_mosaic(
+        [["speedups", "speedups"], ["costs", "shares"]], height_ratios=(5, 4)
+    )
+    above, left, right = axes["speedups"], axes["costs"], axes["shares"]
+    _bars(above, cases, speedups, 1)
+    above.axhline(1, color="black", linewidth=1)
+    above.set_yscale("log")
+    above.yaxis.set_major_formatter("{x:g}x")
+    above.set_title("How many times as fast as others, with the same result")
+    _bars(right, {case: case for case in cases}, shares, 0)
+    right.axhline(1, color="black", linewidth=1)
+    right.set_title("Speed, of that of a copy of as many bytes")
+    for number, (series, line) in enumerate(costs.items()):
+        style = {"color": COLORS[number % 3], "linestyle": "-" if number < 3 else "--"}
+        left.plot(list(line), list(line.values()), marker="o", label=series, **style)
+    if costs:
+        kernels = list(next(iter(costs.values())))
+        left.set_xscale("log")
+        left.set_xticks(kernels, [f"{kernel}x{kernel}" for kernel in kernels], fontsize=11)
+        left.set_xticks([], minor=True)
+        left.set_ylim(bottom=0)
+    left.set_title("Time over kernel size, of that of 5x5")
+    for each in axes.values():
+        each.grid(axis="y", alpha=0.3)
+        each.set_axisbelow(True)
+        if each.has_data():
+            each.legend(ncols=5 if each is above else 2, fontsize=10)
+    above.set_ylim(top=above.get_ylim()[1] * 8)  # room for the legend
+
+
+def draw_sweep(
+    figure: Any, grid: np.ndarray, axes: Mapping[str, Sequence[int]], title: str
+) -> None:
+    """One heat map for each value of the first of three `axes`, over the other two."""
+    (first, values), (down, rows), (across, columns) = axes.items()
+    figure.suptitle(f"Times as fast as torch, flat indices, NCHW: {title}", fontsize=15)
+    panels = figure.subplots(len(values), 1)
+    # White is as fast as torch, on a scale of factors.
+    reach = np.abs(np.log10(grid)).max() + 1e-9
+    image = None
+    for panel, value, plane in zip(panels, values, grid, strict=True):
+        image = panel.imshow(np.log10(plane), "RdBu", vmin=-reach, vmax=reach, aspect="auto")
+        panel.set_xticks(range(len(columns)), columns)
+        panel.set_yticks(range(len(rows)), rows)
+        panel.set(title=f"{first} {value}", xlabel=across, ylabel=down)
+        for (row, column), ratio in np.ndenumerate(plane):
+            color = "white" if abs(np.log10(ratio)) > 0.6 * reach else "black"
+            text = f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.1f}"
+            panel.text(column, row, text, ha="center", va="center", color=color, fontsize=13)
+    bar = figure.colorbar(image, ax=panels, shrink=0.8)
+    bar.ax.yaxis.set_major_formatter(lambda exponent, _: f"{10**exponent:.2g}x")
+
+
+def _bars(
+    axis: Any,
+    cases: Mapping[str, str],
+    series: Mapping[str, Mapping[str, float]],
+    bottom: float,
+) -> None:
+    """Groups of bars that stand on `bottom`, without gaps for what a case lacks."""
+    names = list(dict.fromkeys(label.partition(": ")[2] for label in series))
+    tasks = list(dict.fromkeys(label.partition(": ")[0] for label in series))
+    width = 0.9 / max(1, max(sum(case in line for line in series.values()) for case in cases))
+    for label, line in series.items():
+        task, _, name = label.partition(": ")
+        places, heights = [], []
+        for position, case in enumerate(cases):
+            present = [other for other, values in series.items() if case in values]
+            if label in present:
+                offset = present.index(label) - (len(present) - 1) / 2
+                places.append(position + width * offset)
+                heights.append(line[case] - bottom)
+        if places:
+            axis.bar(
+                places,
+                heights,
+                width,
+                bottom,
+                color=COLORS[names.index(name) % len(COLORS)],
+                hatch=HATCHES[tasks.index(task) % len(HATCHES)],
+                edgecolor="white",
+                linewidth=0.3,
+                label=label,
+            )
+    axis.set_xticks(range(len(cases)), list(cases.values()), fontsize=11)
