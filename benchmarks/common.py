@@ -30,6 +30,8 @@ class Case(NamedTuple):
 CASES = {
     "1x1x4x4 k2 s2": Case((1, 1, 4, 4), 2, 2, 0),
     "32x512x7x7 k2 s2": Case((32, 512, 7, 7), 2, 2, 0),
+    "32x512x7x7 k3 s1 p1": Case((32, 512, 7, 7), 3, 1, 1),
+    "32x512x14x14 k2 s2": Case((32, 512, 14, 14), 2, 2, 0),
     "8x192x28x28 k3 s1 p1": Case((8, 192, 28, 28), 3, 1, 1),
     "16x64x112x112 k3 s2 p1": Case((16, 64, 112, 112), 3, 2, 1),
     "8x64x224x224 k2 s2": Case((8, 64, 224, 224), 2, 2, 0),
@@ -37,7 +39,7 @@ CASES = {
     "1x512x20x20 k13 s1 p6": Case((1, 512, 20, 20), 13, 1, 6),
     "1x3x512x512 k31 s1 p15": Case((1, 3, 512, 512), 31, 1, 15),
 }
-TINY, SMALL, OVERLAPPING, STEM, LARGE, HUGE, DENSE, WIDE = CASES
+TINY, SMALL, SMALL_OVERLAPPING, MIDDLE, OVERLAPPING, STEM, LARGE, HUGE, DENSE, WIDE = CASES
 
 LAYOUTS = ["NCHW", "NHWC"]
 BACKENDS = ["numpy", "numba"]
@@ -174,3 +176,32 @@ def warm_unpool(case: str, layout: str, backend: str, index_format: str) -> Call
             backend=backend,
         )
     )
+
+
+@lru_cache(maxsize=1)
+def warm_contenders(case: str, task: str, *names: str) -> dict[str, Callable[[], Any]]:
+    """Warm calls of fastpool or others, which have been seen to give the same result.
+
+    Raises
+    ------
+    NotImplementedError
+        One of them cannot do it here, or this is a commit without `fastpool.peers`.
+    """
+    try:
+        from fastpool import bench_measure, peers
+    except ImportError as error:
+        raise NotImplementedError(str(error)) from error
+    threads = bench_measure.available_threads()
+    ready = bench_measure.prepare(peers.Problem(*CASES[case]), {task: names}, threads)
+    missing = [name for name in names if (name, task) not in ready]
+    if missing:
+        raise NotImplementedError(f"{missing}: not installed, or cannot do {task} of {case}")
+    return {name: ready[name, task].call for name in names}
+
+
+def ratio(case: str, calls: dict[str, Callable[[], Any]]) -> float:
+    """Time of the first of two calls over that of the second, measured interleaved."""
+    from fastpool.bench_measure import interleaved
+
+    own, other = interleaved(calls, number=100 if case == TINY else 1).values()
+    return own / other

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 import time
@@ -30,6 +29,7 @@ from .bench_measure import (
     TINY,
     Disagreement,
     Times,
+    available_threads,
     measure,
     measure_kernels,
     measure_overhead,
@@ -90,7 +90,7 @@ def run(
     print(f"fastpool {fastpool.__version__} on {machine}")
     print(versions(["torch"] if sweep else PEERS))
     print(f"float32, the least of {rounds} interleaved rounds", end="")
-    print(f" ({SLOW_ROUNDS} of calls of more than {1e3 * SLOW:.0f} ms)\n{LEGEND}\n")
+    print(f" ({min(rounds, SLOW_ROUNDS)} of calls of more than {1e3 * SLOW:.0f} ms)")
     try:
         if sweep:
             run_sweep(rounds, threads, figure, machine)
@@ -107,6 +107,7 @@ def run(
 
 def run_cases(cases: Sequence[str], rounds: int, threads: int, figure: Any, machine: str) -> None:
     """The short form: a table or two of each part, and a panel."""
+    print(LEGEND, end="\n\n")
     results: dict[str, Times] = {}
     for case in (case for case in cases if case in CASES):
         problem, start = CASES[case], time.perf_counter()
@@ -129,8 +130,8 @@ def run_cases(cases: Sequence[str], rounds: int, threads: int, figure: Any, mach
             if name not in (FASTPOOL, COPY)
         }
         shares = {
-            f"{LABELS[task]}: {COPY}": speedups(results, task, (COPY,))
-            for task in (WINDOW, BACKWARD)
+            label: speedups(results, task, (COPY,))
+            for label, task in {"forward, W": WINDOW, "backward": BACKWARD}.items()
         }
         costs = {
             f"{LABELS[task]}, stride {stride}": {
@@ -139,7 +140,10 @@ def run_cases(cases: Sequence[str], rounds: int, threads: int, figure: Any, mach
             }
             for task, stride in dict.fromkeys(key[:2] for key in kernels)
         }
-        names = {case: f"{case}\n{CASES[case]}".replace(" k", "\nk") for case in results}
+        names = {
+            case: "\n".join([case, "x".join(map(str, CASES[case].shape)), CASES[case].window])
+            for case in results
+        }
         bench_plot.draw(figure, names, bars, shares, costs, machine)
 
 
@@ -203,7 +207,8 @@ def print_speedups(results: Mapping[str, Times]) -> None:
 
 def print_milliseconds(results: Mapping[str, Times]) -> None:
     """One row a contender, one column a case."""
-    keys = dict.fromkeys(key for times in results.values() for key in times)
+    plan = FORWARD_PLAN | BACKWARD_PLAN
+    keys = [(name, task) for task, names in plan.items() for name in names]
     print_table(
         "Milliseconds",
         ["", *results],
@@ -211,6 +216,7 @@ def print_milliseconds(results: Mapping[str, Times]) -> None:
             [f"{LABELS[task]}: {name}"]
             + [milliseconds(times.get((name, task))) for times in results.values()]
             for name, task in keys
+            if any((name, task) in times for times in results.values())
         ],
     )
 
@@ -266,13 +272,6 @@ def milliseconds(seconds: float | None) -> str:
         return ""
     number = 1e3 * seconds
     return f"{number:.{0 if number >= 99.5 else 1 if number >= 9.95 else 2}f}"
-
-
-def available_threads() -> int:
-    """The CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def processor() -> str:

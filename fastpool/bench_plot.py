@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-# A library has one colour in all its tasks, and a task one pattern with all libraries.
+# A library has one colour in all its tasks; a task is told by what is mixed in (a grey, and
+# how much of it) and a pattern.
 COLORS = ("#4477aa", "#cc6677", "#ddaa33", "#228833", "#66ccee", "#aa3377", "#888888")
-HATCHES = ("", "///", "...", "xxx")
+STYLES = ((1, 0.0, ""), (1, 0.5, ""), (1, 0.0, "////"), (0, 0.4, ""))
 
 
 def new_figure(path: str) -> Any:
@@ -44,34 +45,40 @@ def draw(
         For the title.
     """
     figure.suptitle(f"fastpool on {machine}", fontsize=15)
-    axes = figure.subplot_mosaic(
-        [["speedups", "speedups"], ["costs", "shares"]], height_ratios=(5, 4)
-    )
-    above, left, right = axes["speedups"], axes["costs"], axes["shares"]
-    _bars(above, cases, speedups, 1)
-    above.axhline(1, color="black", linewidth=1)
-    above.set_yscale("log")
-    above.yaxis.set_major_formatter("{x:g}x")
-    above.set_title("How many times as fast as others, with the same result")
-    _bars(right, {case: case for case in cases}, shares, 0)
-    right.axhline(1, color="black", linewidth=1)
-    right.set_title("Speed, of that of a copy of as many bytes")
-    for number, (series, line) in enumerate(costs.items()):
-        style = {"color": COLORS[number % 3], "linestyle": "-" if number < 3 else "--"}
-        left.plot(list(line), list(line.values()), marker="o", label=series, **style)
+    rows = [["speedups"] * 2, ["costs" if costs else "shares", "shares" if cases else "costs"]]
+    axes = figure.subplot_mosaic(rows[not cases :], height_ratios=(5, 4)[not cases :])
+    if cases:
+        above, right = axes["speedups"], axes["shares"]
+        _bars(above, cases, speedups, 1)
+        above.set_yscale("log")
+        above.yaxis.set_major_formatter("{x:g}x")
+        above.set_ylim(top=above.get_ylim()[1] * 8)  # room for the legend
+        above.set_title(
+            "How many times as fast as others, for the same result"
+            " (F: maxima and flat indices, W: and window indices, V: maxima alone)"
+        )
+        _bars(right, {case: case for case in cases}, shares, 0)
+        right.set_ylim(top=1.25 * max(1, right.get_ylim()[1]))
+        right.set_title("Speed over that of a copy that reads and writes as many bytes")
+        for each in (above, right):
+            each.axhline(1, color="black", linewidth=1)
     if costs:
+        left = axes["costs"]
+        for number, (series, line) in enumerate(costs.items()):
+            style = {"color": COLORS[number % 3], "linestyle": "-" if number < 3 else "--"}
+            left.plot(list(line), list(line.values()), marker="o", label=series, **style)
         kernels = list(next(iter(costs.values())))
         left.set_xscale("log")
         left.set_xticks(kernels, [f"{kernel}x{kernel}" for kernel in kernels], fontsize=11)
         left.set_xticks([], minor=True)
         left.set_ylim(bottom=0)
-    left.set_title("Time over kernel size, of that of 5x5")
-    for each in axes.values():
+        left.set_title("Time over kernel size, that of 5x5 being 1")
+    for name, each in axes.items():
         each.grid(axis="y", alpha=0.3)
         each.set_axisbelow(True)
-        if each.has_data():
-            each.legend(ncols=5 if each is above else 2, fontsize=10)
-    above.set_ylim(top=above.get_ylim()[1] * 8)  # room for the legend
+        if each.get_legend_handles_labels()[0]:
+            place = "upper left" if name == "costs" else "upper center"
+            each.legend(ncols=5 if name == "speedups" else 2, fontsize=10, loc=place)
 
 
 def draw_sweep(
@@ -93,8 +100,10 @@ def draw_sweep(
             color = "white" if abs(np.log10(ratio)) > 0.6 * reach else "black"
             text = f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.1f}"
             panel.text(column, row, text, ha="center", va="center", color=color, fontsize=13)
-    bar = figure.colorbar(image, ax=panels, shrink=0.8)
-    bar.ax.yaxis.set_major_formatter(lambda exponent, _: f"{10**exponent:.2g}x")
+    factors = [m * 10.0**e for e in range(-3, 4) for m in (1, 2, 5)]
+    factors = [factor for factor in factors if abs(np.log10(factor)) <= reach]
+    bar = figure.colorbar(image, ax=panels, ticks=np.log10(factors))
+    bar.ax.set_yticklabels([f"{factor:g}x" for factor in factors])
 
 
 def _bars(
@@ -104,6 +113,7 @@ def _bars(
     bottom: float,
 ) -> None:
     """Groups of bars that stand on `bottom`, without gaps for what a case lacks."""
+    to_rgb = import_module("matplotlib.colors").to_rgb
     names = list(dict.fromkeys(label.partition(": ")[2] for label in series))
     tasks = list(dict.fromkeys(label.partition(": ")[0] for label in series))
     width = 0.9 / max(1, max(sum(case in line for line in series.values()) for case in cases))
@@ -117,15 +127,18 @@ def _bars(
                 places.append(position + width * offset)
                 heights.append(line[case] - bottom)
         if places:
+            grey, part, hatch = STYLES[tasks.index(task) % len(STYLES)]
+            color = to_rgb(COLORS[names.index(name) % len(COLORS)])
             axis.bar(
                 places,
                 heights,
                 width,
                 bottom,
-                color=COLORS[names.index(name) % len(COLORS)],
-                hatch=HATCHES[tasks.index(task) % len(HATCHES)],
+                color=[(1 - part) * channel + part * grey for channel in color],
+                hatch=hatch,
                 edgecolor="white",
                 linewidth=0.3,
                 label=label,
             )
-    axis.set_xticks(range(len(cases)), list(cases.values()), fontsize=11)
+    axis.set_xticks(range(len(cases)), list(cases.values()), fontsize=10.5)
+    axis.set_xlim(-0.6, len(cases) - 0.4)

@@ -55,10 +55,14 @@ class Problem:
     dilation: int = 1
 
     def __str__(self) -> str:
-        extras = f" p{self.padding}" * (self.padding > 0) + f" d{self.dilation}" * (
-            self.dilation > 1
-        )
-        return f"{self.shape} k{self.kernel} s{self.stride}{extras}"
+        return f"{self.shape} {self.window}"
+
+    @property
+    def window(self) -> str:
+        """All but the shape, briefly."""
+        padding = f" p{self.padding}" if self.padding else ""
+        dilation = f" d{self.dilation}" if self.dilation > 1 else ""
+        return f"k{self.kernel} s{self.stride}{padding}{dilation}"
 
     @property
     def arguments(self) -> tuple[int, int, int, int]:
