@@ -32,12 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
         "bench", help="measure fastpool beside other libraries, and print and draw the ratios"
     )
     every = (*bench_measure.CASES, *bench.PARTS)
+    listed = f"of {' '.join(every)} (default: all)"
     measuring.add_argument(
-        "--cases", nargs="+", choices=every, default=every, metavar="X", help=f"of {every}"
+        "--cases", nargs="+", choices=every, default=every, metavar="X", help=listed
     )
-    measuring.add_argument(
-        "--rounds", type=_count, default=bench_measure.ROUNDS, help="(default 9)"
-    )
+    rounds = bench_measure.ROUNDS
+    measuring.add_argument("--rounds", type=_count, default=rounds, help=f"(default {rounds})")
     measuring.add_argument("--threads", type=_count, help="(default: the CPUs there are)")
     measuring.add_argument("--plot", metavar="FILE", help="draw it too")
     measuring.add_argument(

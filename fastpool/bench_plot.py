@@ -55,7 +55,7 @@ def draw(
         above.set_ylim(top=above.get_ylim()[1] * 8)  # room for the legend
         above.set_title(
             "How many times as fast as others, for the same result"
-            " (F: maxima and flat indices, W: and window indices, V: maxima alone)"
+            " (with F: flat indices, W: window indices, V: values alone)"
         )
         _bars(right, {case: case for case in cases}, shares, 0)
         right.set_ylim(top=1.25 * max(1, right.get_ylim()[1]))
