@@ -52,7 +52,8 @@ def draw(
         _bars(above, cases, speedups, 1)
         above.set_yscale("log")
         above.yaxis.set_major_formatter("{x:g}x")
-        above.set_ylim(top=above.get_ylim()[1] * 8)  # room for the legend
+        low, high = above.get_ylim()
+        above.set_ylim(low, high * (high / low) ** 0.3)  # room for the legend
         above.set_title(
             "How many times as fast as others, for the same result"
             " (with F: flat indices, W: window indices, V: values alone)"
