@@ -168,6 +168,35 @@ def test_gradients_of_overlapping_windows_are_added_in_order(backend):
         assert result.tolist() == [[0.0, total, 0.0]]
 
 
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("index_format", ["flat", "window"])
+@pytest.mark.parametrize(
+    "window", [(2, 2, 0), (3, 1, 1), (3, 2, 1), (5, 1, 2)], ids=["k2s2", "k3s1", "k3s2", "k5s1"]
+)
+def test_backward_of_whole_and_broken_vectors(backend, window, index_format, layout):
+    """Rows around one and two vectors long, and fewer and more planes than take turns."""
+    rng = np.random.default_rng(3)
+    for planes, size in ((1, 15), (3, 16), (9, 17), (21, 34), (40, 5)):
+        shape = (planes, 7, size) if layout == "NCHW" else (2, 7, planes + 1, size)
+        x = rng.integers(0, 9, shape)
+        options = {"index_format": index_format, "layout": layout}
+        output, indices = fastpool.maxpool2d(x, *window, return_indices=True, **options)
+        gradient = rng.standard_normal(output.shape).astype(np.float32)
+        arguments = dict(zip(("kernel_size", "stride", "padding"), window, strict=True))
+        expected = oracle.scatter(
+            gradient, indices, shape, True, **arguments, dilation=1, ceil_mode=False, **options
+        )
+        call = (shape, *window)
+        result = fastpool.maxpool2d_backward(gradient, indices, *call, **options, backend=backend)
+        assert_same(result, expected)
+        for place in sorted(rng.integers(0, indices.size, 2))[::-1]:
+            indices.reshape(-1)[place] = 250
+            position = [int(n) for n in np.unravel_index(place, indices.shape)]
+            with pytest.raises(IndexError) as caught:
+                fastpool.maxpool2d_backward(gradient, indices, *call, **options, backend=backend)
+            assert f"indices{position} = 250 " in str(caught.value)
+
+
 def test_negative_zero_gradient_becomes_positive(backend):
     gradient = np.array([[-0.0]], np.float32)
     for stride in (1, 2):

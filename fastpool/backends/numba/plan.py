@@ -1,44 +1,101 @@
 """What a kernel must know of a call, as one table of integers.
 
-Rows HEIGHT and WIDTH hold an axis: size, output, kernel, stride, dilation, pad_low, span. Rows
-INPUT, OUTPUT and INDICES hold the memory of an array, in elements: origin, split, outer, inner
-(of the leading axes, see `plane_origin`), then the strides of rows, columns and channels.
-
-A kernel's call takes 0.3 us with a table, 0.6 with its numbers as scalars, 3 with named tuples.
+From HEIGHT and WIDTH on stands an axis: size, output, kernel, stride, dilation, pad_low, span.
+From INPUT, OUTPUT and INDICES on stands the memory of an array, in cells: split, outer, inner
+(of the leading axes, see `plane_origin`), then the strides of rows, columns and channels. What
+follows OWN belongs to the kernel.
 """
 
 from __future__ import annotations
+
+import math
+from typing import NamedTuple
 
 import numpy as np
 
 from ...geometry import Axis, Geometry
 from .jit import inlined
 
-HEIGHT, WIDTH, INPUT, OUTPUT, INDICES = range(5)
+HEIGHT, WIDTH, INPUT, OUTPUT, INDICES, CHANNELS, WINDOW, OWN = 0, 7, 14, 20, 26, 32, 33, 34
+
+# What a forward pass adds.
+(
+    ITEM_SIZE,  # bytes of a cell
+    CODE_SIZE,  # bytes of a code, 0 for none
+    INDEX_SIZE,  # bytes of an index, 0 for none
+    INFINITY,  # the bits of infinity of a 16-bit float, else 0
+    ROW_STEP,  # what one tap down adds to a code
+    COLUMN_STEP,  # what one tap right adds to a code
+    ROW_BITS,  # of the tap column in a code that is taken apart to become a flat index, else 0
+    TILE,  # windows of a row that are done together
+    SLOTS,  # rows of the ring
+    PITCH,  # cells from one row of the ring to the next
+    PHASES,  # rows of windows until rows of the input are shared again
+    RING_STEP,  # rows of the ring from one window to the next
+    BATCH,  # rows of windows that are done together
+    STAGE_STEP,  # bytes from one staged row to the next
+    OUTPUT_STEP,  # from one row that is written to the next; 0 for lines of the scratch
+    INDICES_STEP,
+    LINE_INDEX_SIZE,  # bytes of an index in those
+    GROUP,  # planes that are done together
+    LAST_PLANE,  # where the last group begins; it may overlap the one before
+    DENSE_STRIDE,  # of the windows of a row, before they are picked
+    DENSE_CELLS,  # cells of a tile of windows at that stride
+    AHEAD,  # cells from what is read to what is fetched meanwhile
+    # The functions for one row: their addresses, 0 for what is not needed.
+    REDUCE,
+    MERGE,
+    MERGE_ALL,  # where no tap lies outside
+    COMBINE,
+    COPY_ROW,
+    EMIT,
+    STAGE_ROWS,
+    SPREAD_VALUES,
+    SPREAD_INDICES,
+    STREAM_ROW,
+    MEND_ROW,
+    FILL_TABLES,
+    # Places in the scratch.
+    RING,
+    CODES,  # of the ring
+    PREFIX,  # maxima over the beginning of a block
+    PREFIX_CODES,
+    FIRSTS,  # codes of the first taps inside
+    COLUMNS,  # of the windows
+    STAGE,  # rows of the input
+    DENSE,  # values of a row at stride 1
+    DENSE_CODES,
+    LINE,  # rows of the output
+    LINE_INDICES,
+) = range(OWN, OWN + 45)
+FUNCTIONS = range(REDUCE, RING)
 
 
 @inlined
-def axis(plan, which):
+def axis(table, which):
     """The seven numbers of an axis."""
     return (
-        plan[which, 0],
-        plan[which, 1],
-        plan[which, 2],
-        plan[which, 3],
-        plan[which, 4],
-        plan[which, 5],
-        plan[which, 6],
+        table[which],
+        table[which + 1],
+        table[which + 2],
+        table[which + 3],
+        table[which + 4],
+        table[which + 5],
+        table[which + 6],
     )
 
 
 @inlined
-def plane_origin(plan, which, plane):
-    """Where plane number `plane` of an array begins.
+def strides(table, which):
+    """From one row, column and channel of an array to the next."""
+    return table[which + 3], table[which + 4], table[which + 5]
 
-    Its leading axes are merged into two at most, the inner one of length `split`.
-    """
-    origin, split = plan[which, 0], plan[which, 1]
-    return origin + plane // split * plan[which, 2] + plane % split * plan[which, 3]
+
+@inlined
+def plane_origin(table, which, plane):
+    """Where plane number `plane` of an array begins; see `Memory`."""
+    split = table[which]
+    return plane // split * table[which + 1] + plane % split * table[which + 2]
 
 
 @inlined
@@ -49,13 +106,50 @@ def rows_of_plane(row, last_row, height):
     return plane, start, min(height, start + last_row - row)
 
 
-def make_plan(geometry: Geometry, *memories: tuple[int, ...]) -> np.ndarray:
-    """The table of a geometry and of the memory of input, output and indices."""
-    axes = (_axis_row(geometry.height), _axis_row(geometry.width))
-    return np.array(axes + memories, np.int64)
+@inlined
+def taps_inside(start, size, kernel_size, dilation):
+    """First tap of a window inside the input, and the one after its last."""
+    if start >= 0 and start + (kernel_size - 1) * dilation < size:
+        return 0, kernel_size
+    first = -(start // dilation) if start < 0 else 0
+    return first, min(kernel_size, -((start - size) // dilation))
 
 
-def _axis_row(axis: Axis) -> tuple[int, ...]:
+class Memory(NamedTuple):
+    """How a canonical array lies in memory, in cells.
+
+    The leading axes are merged into two at most, the inner one of length `split`.
+    """
+
+    split: int
+    outer: int
+    inner: int
+    row: int
+    column: int
+    channel: int
+
+    @classmethod
+    def in_order(cls, geometry: Geometry, height: int, width: int) -> Memory:
+        """That of an array in C order."""
+        row = width * geometry.channels
+        return cls(geometry.planes, 0, height * row, row, geometry.channels, 1)
+
+    def dense(self, channels: int) -> bool:
+        """Whether the cells of a row lie side by side."""
+        return self.column == channels and (channels == 1 or self.channel == 1)
+
+
+def make_table(
+    geometry: Geometry, window: bool, memories: tuple[Memory, ...], own: tuple[int, ...]
+) -> np.ndarray:
+    """The table of a geometry, the memory of input, output and indices, and a kernel's part."""
+    numbers = [*_axis(geometry.height), *_axis(geometry.width)]
+    for memory in memories:
+        numbers += memory
+    return np.array([*numbers, geometry.channels, window, *own], np.int64)
+
+
+def _axis(axis: Axis) -> tuple[int, ...]:
     return (
         axis.size,
         axis.output,
@@ -67,45 +161,24 @@ def _axis_row(axis: Axis) -> tuple[int, ...]:
     )
 
 
-def line_up(array: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]] | None:
-    """All elements between an array's first and last address as one line, and its row of a plan.
+def memory_of(array: np.ndarray) -> Memory | None:
+    """The memory of a canonical array, of any alignment.
 
-    None if that cannot be: unaligned memory, strides that are no whole elements, or leading
-    axes that do not merge into two. The byte order must be the machine's.
-
-    The line is writeable even if the array is not, which spares kernels for read-only
-    types; kernels write to outputs alone.
+    None if that cannot be said: strides that are no whole cells, or leading axes that do not
+    merge into two.
     """
-    flags = array.flags
-    if flags.carray:  # the usual case: 0.6 us instead of 8
-        _, width, channels = array.shape[-3:]
+    shape, size = array.shape, array.itemsize
+    if array.flags.c_contiguous:  # the usual case: 0.6 us instead of 8
+        height, width, channels = shape[-3:]
         row = width * channels
-        plane = array.shape[-3] * row
-        return array.reshape(-1), (0, array.size // plane, 0, plane, row, channels, 1)
-    size = array.itemsize
-    lead = _merged(array.shape[:-3], array.strides[:-3])
-    strides = [0 if n == 1 else s for n, s in zip(array.shape, array.strides, strict=True)]
-    if len(lead) > 2 or not flags.aligned or any(stride % size for stride in strides):
+        return Memory(math.prod(shape[:-3]), 0, height * row, row, channels, 1)
+    steps = [0 if n == 1 else s for n, s in zip(shape, array.strides, strict=True)]
+    lead = _merged(shape[:-3], array.strides[:-3])
+    if len(lead) > 2 or any(step % size for step in steps):
         return None
-    reach = [(n - 1) * s for n, s in zip(array.shape, strides, strict=True)]
-    lowest, highest = sum(min(r, 0) for r in reach), sum(max(r, 0) for r in reach)
-    line = np.asarray(_Line(array, lowest, (highest - lowest) // size + 1))
     (_, outer), (split, inner) = [(1, 0)] * (2 - len(lead)) + lead
-    row, column, channel = (stride // size for stride in strides[-3:])
-    return line, (-lowest // size, split, outer // size, inner // size, row, column, channel)
-
-
-class _Line:
-    """What NumPy asks for to lay an array over memory; keeps the owner alive."""
-
-    def __init__(self, owner: np.ndarray, offset: int, length: int) -> None:
-        self.owner = owner
-        self.__array_interface__ = {
-            "version": 3,
-            "shape": (length,),
-            "typestr": owner.dtype.str,
-            "data": (owner.__array_interface__["data"][0] + offset, False),
-        }
+    row, column, channel = (step // size for step in steps[-3:])
+    return Memory(split, outer // size, inner // size, row, column, channel)
 
 
 def _merged(shape: tuple[int, ...], strides: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -1,0 +1,117 @@
+"""Which functions pool a row, and which walks through the rows: the choice, and its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...geometry import Geometry
+from . import reduce
+from .forward import forward_rows
+from .plan import Memory
+from .vectors import BYTES
+from .wide import wide_rows
+
+# A window is large down from 3 strides and so many taps on, and to the right above so many strides.
+TALL, BROAD = 6, 6
+# Strides up to this one have functions of their own.
+MOST_STRIDE = 16
+# Windows a row up to which planes go side by side into lanes: small ones, and large ones, for which
+# it takes 0.5 to 0.9 of the time.
+NARROW, NARROW_LARGE, LARGE = 20, 64, 5
+# Lanes for planes: to transpose 64 x 64 bytes takes longer than it spares.
+MOST_PLANES = 16
+# Outputs from so many bytes on bypass the caches, which takes 0.6 to 0.9 of the time where
+# memory is the limit, but 1.3 to 3 times as long where the outputs fit.
+STREAM_BYTES = 2 * 10**7
+
+
+class Codes(NamedTuple):
+    """How a number says which tap of its window a maximum came from."""
+
+    dtype: np.dtype[Any]
+    row_step: int  # what one tap down adds
+    column_step: int  # what one tap to the right adds
+    row_bits: int  # of the tap's column, where row and column stand side by side; else 0
+
+
+class Choice(NamedTuple):
+    """How a forward pass is done."""
+
+    walk: Callable[..., Any]  # the kernel
+    reduce: Callable[..., Any]  # what makes the maxima of a row
+    lanes: int  # of a vector of cells
+    planes: bool  # whether a vector holds cells of as many planes
+    staged: bool  # whether rows must be copied to be read
+    direct: bool  # whether rows can be written where they belong
+    streamed: bool  # whether they bypass the caches on their way
+    reasons: tuple[str, ...]
+
+
+def choose(
+    geometry: Geometry, itemsize: int, half: bool, index_size: int, memories: tuple[Memory, ...]
+) -> Choice:
+    """How to pool: `memories` are those of the input, the output and the indices, if any."""
+    height, width, reasons = geometry.height, geometry.width, []
+    lanes, channels, planes = BYTES // itemsize, geometry.channels, False
+    group = min(lanes, MOST_PLANES)
+    aligned = all(memory.split >= geometry.planes and memory.column == 1 for memory in memories)
+    # Flat indices are transposed in 32 bits.
+    fits = geometry.planes >= group and geometry.plane_cells < 2**31
+    narrow = NARROW_LARGE if max(height.kernel, width.kernel) >= LARGE else NARROW
+    if channels == 1 and width.output <= narrow and fits and aligned:
+        planes, lanes, channels = True, group, group
+        reasons.append(f"{group} planes side by side, as {width.output} windows fill no vector")
+
+    walk = forward_rows
+    # The last term: windows that stick far out of the input are cut to what is inside.
+    if 3 * height.stride + TALL <= height.kernel <= 2 * height.size:
+        walk = wide_rows
+        reasons.append(f"van Herk down the rows, as windows have {height.kernel}")
+
+    apart = width.stride > MOST_STRIDE
+    if width.span > 4 * width.size + 64 or (apart and channels == 1):
+        reducer = reduce.reduce_taps
+        reasons.append("tap by tap, as most taps lie outside the input or far apart")
+    elif width.kernel > BROAD * width.stride and not apart:
+        reducer = reduce.reduce_double
+        reasons.append(f"doubling along a row, as windows have {width.kernel} columns")
+    elif width.stride == 1:
+        reducer = reduce.reduce_unit
+        reasons.append("windows at stride 1 side by side")
+    elif channels > 1:
+        reducer = reduce.reduce_pixels
+        reasons.append(f"{channels} channels side by side")
+    else:
+        reducer = reduce.reduce_strided
+        reasons.append(f"windows at stride {width.stride} side by side")
+
+    dense = [not planes and memory.dense(channels) for memory in memories]
+    staged, direct = half or not dense[0], all(dense[1:])
+    if staged and not planes:
+        reasons.append("rows copied to be read: " + ("16-bit floats" if half else "strides"))
+    cells = geometry.planes * height.output * width.output * geometry.channels
+    streamed = direct and walk is forward_rows and cells * (itemsize + index_size) >= STREAM_BYTES
+    if streamed:
+        reasons.append("outputs past the caches")
+    return Choice(walk, reducer, lanes, planes, staged, direct, streamed, tuple(reasons))
+
+
+def choose_codes(geometry: Geometry, itemsize: int, flat: bool) -> Codes:
+    """Codes in lanes as wide as the values', if that is enough; flat indices made of them."""
+    height, width = geometry.height, geometry.width
+    down, right = height.kernel - 1, width.kernel - 1
+    row_step, column_step, row_bits = width.kernel, 1, 0
+    if flat:
+        row_step, column_step = height.dilation * width.size, width.dilation
+        row_bits = max(right.bit_length(), 1)
+    largest = down * row_step + right * column_step
+    if itemsize < 4 and largest < 2**31:
+        narrow_step = 1 << row_bits if flat else row_step
+        if down * narrow_step + right < 2 ** (8 * itemsize):
+            return Codes(np.dtype(f"u{itemsize}"), narrow_step, 1, row_bits)
+    if itemsize < 8 and largest < 2**31:
+        return Codes(np.dtype(np.int32), row_step, column_step, 0)
+    return Codes(np.dtype(np.int64), row_step, column_step, 0)

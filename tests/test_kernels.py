@@ -1,0 +1,219 @@
+"""The Numba kernels where vectors end: every width, every choice of functions, memory's edges."""
+
+import ctypes
+import itertools
+import mmap
+import sys
+
+import numpy as np
+import pytest
+from bits import assert_same
+
+import fastpool
+from fastpool import check
+from fastpool.geometry import pooling
+
+pytest.importorskip("numba")
+from fastpool.backends import numba as backend
+
+choice, plan = sys.modules[f"{backend.__name__}.choice"], sys.modules[f"{backend.__name__}.plan"]
+
+# kernel, stride, padding, dilation: one for every function that reduces or merges rows.
+WINDOWS = {
+    "constant taps": (3, 1, 1, 1),
+    "two taps": (2, 2, 0, 1),
+    "stride 2": (3, 2, 1, 1),
+    "stride 2, any taps": ((4, 5), 2, 1, (1, 2)),
+    "dilation": (3, 1, 2, 2),
+    "constant stride": ((2, 3), 3, 1, 1),
+    "doubling": ((1, 8), 1, (0, 4), 1),
+    "doubling and stride": ((3, 13), 2, (1, 6), 1),
+    "van Herk": ((13, 2), (2, 1), (6, 1), 1),
+    "van Herk and dilation": ((9, 5), (1, 2), (8, 4), (2, 3)),
+    "taps": ((2, 3), (1, 20), (0, 1), 1),
+    "beyond the input": ((2, 400), (1, 9), (1, 399), 1),
+}
+
+
+def both(x, *arguments, **options):
+    """Output and indices of both backends are the same, and so are the values alone."""
+    for index_format in ("flat", "window"):
+        options["index_format"] = index_format
+        expected = fastpool.maxpool2d(
+            x, *arguments, **options, return_indices=True, backend="numpy"
+        )
+        found = fastpool.maxpool2d(x, *arguments, **options, return_indices=True, backend="numba")
+        assert_same(found.output, expected.output)
+        assert_same(found.indices, expected.indices)
+    assert_same(fastpool.maxpool2d(x, *arguments, **options, backend="numba"), expected.output)
+
+
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())
+@pytest.mark.parametrize("dtype", ["float32", "int8", "float16"])
+def test_every_width(window, dtype):
+    """Rows of less than a vector, of one or two and all that is between."""
+    rng = np.random.default_rng(0)
+    for width in (*range(11, 72, 3), 130):
+        style = check.STYLES[width % len(check.STYLES)]
+        x = check.adversarial(rng, (2, 14, width), np.dtype(dtype), style)
+        both(x, *window)
+
+
+@pytest.mark.parametrize("window", list(WINDOWS.values())[:-1], ids=list(WINDOWS)[:-1])
+@pytest.mark.parametrize("channels", [1, 3, 16, 37])
+def test_channels_last(window, channels):
+    rng = np.random.default_rng(0)
+    x = check.adversarial(rng, (2, 14, 23, channels), np.dtype(np.float32), check.STYLES[0])
+    both(x, *window, layout="NHWC")
+
+
+@pytest.mark.parametrize("planes", [15, 16, 17, 35])
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "float64", "float16"])
+def test_planes_side_by_side(planes, dtype):
+    """Also a number of planes that fills no vector, and those of a strided array."""
+    rng = np.random.default_rng(0)
+    x = check.adversarial(rng, (2 * planes, 9, 11), np.dtype(dtype), check.STYLES[-1])
+    for window in ((3, 1, 1), (2, 2), (9, 1, 4)):
+        both(x[:planes], *window)
+        both(x[::2], *window)
+        both(x[::-1, :, 2:], *window)
+
+
+def test_tiles_and_threads():
+    """Rows of several tiles, and outputs that bypass the caches; one thread does the same."""
+    numba = pytest.importorskip("numba")
+    x = np.random.default_rng(0).integers(-99, 99, (3, 64, 40011)).astype(np.float32)
+    for window in (2, (3, 1, 1), ((9, 3), (1, 2), 1), ((2, 13), (1, 2), (0, 6))):
+        arguments = window if isinstance(window, tuple) else (window,)
+        both(x, *arguments)
+        several = fastpool.maxpool2d(x, *arguments, return_indices=True, backend="numba")
+        threads = numba.get_num_threads()
+        numba.set_num_threads(1)
+        try:
+            alone = fastpool.maxpool2d(x, *arguments, return_indices=True, backend="numba")
+        finally:
+            numba.set_num_threads(threads)
+        assert_same(several.output, alone.output)
+        assert_same(several.indices, alone.indices)
+
+
+def chosen(shape, *arguments, dtype="float32", layout="NCHW", half=False):
+    geometry = pooling("f", "x", shape, *arguments, False, layout, "flat")
+    x = geometry.canonical(np.empty(shape, dtype))
+    out = geometry.canonical(np.empty(geometry.output_shape, dtype))
+    memories = tuple(plan.memory_of(array) for array in (x, out, out))
+    return choice.choose(geometry, x.itemsize, half, 8, memories)
+
+
+def reasons(*arguments, **options):
+    return "; ".join(chosen(*arguments, 1, **options).reasons)
+
+
+def test_the_windows_above_need_every_function():
+    cases = [
+        chosen(shape, *window, layout=layout)
+        for window in WINDOWS.values()
+        for shape, layout in (((2, 14, 40), "NCHW"), ((2, 14, 23, 16), "NHWC"))
+    ]
+    reducers = {name for name in vars(choice.reduce) if name.startswith("reduce_")}
+    assert {case.reduce.__name__ for case in cases} == reducers - {"reduce_line"}
+    assert len({case.walk for case in cases}) == 2
+
+
+def test_the_choice_explains_itself():
+    for text, case in {
+        "windows at stride 2 side by side; outputs past": ((8, 64, 224, 224), 2, 2, 0),
+        "windows at stride 1 side by side": ((8, 192, 28, 28), 3, 1, 1),
+        "16 planes side by side, as 3 windows fill no vector": ((32, 512, 7, 7), 2, 2, 0),
+        "van Herk down the rows, as windows have 31; doubling": ((1, 3, 512, 512), 31, 1, 15),
+        "windows at stride 3 side by side": ((1, 3, 512, 512), 2, 3, 0),
+        "tap by tap": ((1, 3, 512, 512), 2, 20, 0),
+    }.items():
+        assert reasons(*case).startswith(text), case
+    assert reasons((2, 64, 64, 32), 2, 2, 0, layout="NHWC") == "32 channels side by side"
+    assert "16-bit floats" in reasons((4, 64, 64), 2, 2, 0, dtype="float16", half=True)
+
+
+@pytest.fixture
+def between_protected_pages():
+    """An array whose first and last byte are the first and last before memory that is no one's."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("mprotect as Linux has it")
+    library, page, held = ctypes.CDLL(None, use_errno=True), mmap.PAGESIZE, []
+
+    def make(array, at_the_end):
+        size = -(-array.nbytes // page) * page
+        memory = mmap.mmap(-1, size + 2 * page)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        for guard in (address, address + page + size):
+            assert library.mprotect(ctypes.c_void_p(guard), page, 0) == 0
+        start = page + (size - array.nbytes if at_the_end else 0)
+        held.append((memory, address, size))
+        guarded = np.frombuffer(memory, array.dtype, array.size, start).reshape(array.shape)
+        guarded[...] = array
+        return guarded
+
+    yield make
+    for _, address, size in held:
+        for guard in (address, address + page + size):
+            library.mprotect(ctypes.c_void_p(guard), page, mmap.PROT_READ | mmap.PROT_WRITE)
+
+
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())
+@pytest.mark.parametrize("dtype", ["float32", "int8", "float16"])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_nothing_outside_is_touched(between_protected_pages, window, dtype, layout):
+    """No bounds check sees a vector: memory beyond the arrays that ends the process does."""
+    rng = np.random.default_rng(0)
+    for shape in ((17, 14, 13), (3, 14, 40)):
+        shape = shape if layout == "NCHW" else (2, 14, 13, shape[0])
+        x = check.adversarial(rng, shape, np.dtype(dtype), check.STYLES[0])
+        options = {"return_indices": True, "layout": layout}
+        expected = fastpool.maxpool2d(x, *window, **options, backend="numpy")
+        for at_the_end in (False, True):
+            place = [between_protected_pages(array, at_the_end) for array in (x, *expected)]
+            for out in place[1:]:
+                out[...] = 1
+            found = fastpool.maxpool2d(
+                place[0], *window, **options, out=tuple(place[1:]), backend="numba"
+            )
+            assert_same(found.output, expected.output)
+            assert_same(found.indices, expected.indices)
+            gradients = [
+                fastpool.maxpool2d_backward(
+                    place[1] if name == "numba" else expected.output,
+                    place[2] if name == "numba" else expected.indices,
+                    shape,
+                    *window,
+                    layout=layout,
+                    out=between_protected_pages(x, at_the_end),
+                    backend=name,
+                )
+                for name in ("numpy", "numba")
+            ]
+            assert_same(gradients[1], gradients[0], any_nan=True)
+
+
+def test_repeated_calls_are_told_apart():
+    """What was checked once is known again by its types too: 2, 2.0 and True are not the same."""
+    x = np.arange(16.0, dtype=np.float32).reshape(4, 4)
+    for _ in range(3):
+        assert fastpool.maxpool2d(x, 2, backend="numba").shape == (2, 2)
+        assert fastpool.maxpool2d(x, 1, backend="numba").shape == (4, 4)
+        assert fastpool.maxpool2d(x, (2, 2), backend="numba").shape == (2, 2)
+        for kernel_size in (2.0, True, (2.0, 2), [2.0, 2]):
+            with pytest.raises(TypeError, match="kernel_size"):
+                fastpool.maxpool2d(x, kernel_size, backend="numba")
+        with pytest.raises(TypeError, match="ceil_mode"):
+            fastpool.maxpool2d(x, 2, ceil_mode=0, backend="numba")
+        for dtype, layout in itertools.product((np.float32, ">f4", "f8"), ("NCHW", "NHWC")):
+            y = x.astype(dtype).reshape((4, 4) if layout == "NCHW" else (4, 4, 1))
+            for options in ({}, {"return_indices": True}, {"index_format": "window"}):
+                result = fastpool.maxpool2d(y, 2, layout=layout, **options, backend="numba")
+                expected = fastpool.maxpool2d(y, 2, layout=layout, **options, backend="numpy")
+                for found, wanted in zip(
+                    result if options.get("return_indices") else [result],
+                    expected if options.get("return_indices") else [expected],
+                    strict=True,
+                ):
+                    assert_same(found, wanted)
