@@ -1,0 +1,79 @@
+"""Calls like one that was made before, whose arguments need no second check.
+
+Checking the arguments of a small call takes five times as long as its pooling. So the way to
+the result is remembered for what is common: a contiguous array and plain numbers. A call is
+the same only if its arguments' types are, since ``2 == 2.0 == np.int64(2)`` and ``1 == True``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Tuples are no part: they may hold numbers of several types.
+_PLAIN = frozenset((int, bool, str, type(None)))
+_MOST = 1024
+
+
+class Repeat(NamedTuple):
+    """What the first call of its kind found out."""
+
+    module: ModuleType  # the backend that `run` belongs to
+    kernel: Hashable  # as `dispatch.choose` knows it
+    shape: tuple[int, ...]
+    index_dtype: np.dtype[Any] | None
+    run: Callable[[np.ndarray, np.ndarray, np.ndarray | None], None]
+
+
+_repeats: dict[Hashable, Repeat] = {}
+
+
+def key_of(x: object, arguments: tuple[object, ...]) -> Hashable:
+    """What tells calls apart; None for a call that is not remembered."""
+    if type(x) is np.ndarray and x.flags.c_contiguous:
+        return x.shape, x.dtype, arguments, *map(type, arguments)
+    return None
+
+
+def find(key: Hashable) -> Repeat | None:
+    """The call with this key, if there was one."""
+    try:
+        return _repeats.get(key)
+    except TypeError:  # a list among the arguments
+        return None
+
+
+def outputs(repeat: Repeat, x: Any, out: Any) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """The output and the indices of a call: new, or `out` where that is plain; else None."""
+    shape, index_dtype = repeat.shape, repeat.index_dtype
+    if out is None:
+        output = np.empty(shape, x.dtype)
+        return output, None if index_dtype is None else np.empty(shape, index_dtype)
+    if index_dtype is None:
+        return (out, None) if _plain(out, shape, x.dtype, x) else None
+    if type(out) is not tuple or len(out) != 2:
+        return None
+    plain = _plain(out[0], shape, x.dtype, x) and _plain(out[1], shape, index_dtype, x)
+    return out if plain and not np.may_share_memory(*out) else None
+
+
+def _plain(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], x: np.ndarray) -> bool:
+    """Whether an array can be written as it is; all arrays here are contiguous."""
+    return (
+        type(out) is np.ndarray
+        and out.shape == shape
+        and out.dtype == dtype
+        and out.flags.carray
+        and not np.may_share_memory(out, x)
+    )
+
+
+def remember(key: Hashable, arguments: tuple[object, ...], repeat: Repeat) -> None:
+    """Keep a call for the next one like it."""
+    if _PLAIN.issuperset(map(type, arguments)):
+        if len(_repeats) >= _MOST:
+            _repeats.clear()
+        _repeats[key] = repeat
