@@ -78,14 +78,11 @@ def choose(
     elif width.kernel > BROAD * width.stride and not apart:
         reducer = reduce.reduce_double
         reasons.append(f"doubling along a row, as windows have {width.kernel} columns")
-    elif width.stride == 1:
-        reducer = reduce.reduce_unit
-        reasons.append("windows at stride 1 side by side")
-    elif channels > 1:
+    elif channels > 1 and width.stride > 1:
         reducer = reduce.reduce_pixels
         reasons.append(f"{channels} channels side by side")
     else:
-        reducer = reduce.reduce_strided
+        reducer = reduce.reduce_windows
         reasons.append(f"windows at stride {width.stride} side by side")
 
     dense = [not planes and memory.dense(channels) for memory in memories]

@@ -36,6 +36,22 @@ def flat_index(code, table, columns, j, base):
     return plus(plus(index, load(columns, j)), splat(base, columns))
 
 
+@inlined
+def write(output, places, j, n, best, code, table, columns, base, flat, half):
+    """Write a vector of maxima, and their indices, to a row of `n` cells from `j` on."""
+    if half:
+        best = order_bits(best)
+    index = widened(code, places)
+    if flat:
+        index = widened(flat_index(code, table, columns, j, base), places)
+    if n >= lanes(output):
+        store(output, j, best)
+        store(places, j, index)
+    else:
+        store_first(output, j, best, n)
+        store_first(places, j, index, n)
+
+
 def merge_rows(
     ring, codes, output, places, table, scratch, slot, begin, stop, base, n, rows, taps, flat, half
 ):
@@ -68,19 +84,8 @@ def merge_rows(
                 later = beats(value, best)
                 below = plus(load(codes, at), splat((begin + tap) * row_step, codes))
                 best, code = select(later, value, best), select(later, below, code)
-            if half:
-                best = order_bits(best)
-            if flat:
-                index = widened(flat_index(code, table, columns, j, origin), places)
-            else:
-                index = widened(code, places)
             values, indices = beyond(output, row * output_step), beyond(places, row * places_step)
-            if n >= width:
-                store(values, j, best)
-                store(indices, j, index)
-            else:
-                store_first(values, j, best, n)
-                store_first(indices, j, index, n)
+            write(values, indices, j, n, best, code, table, columns, origin, flat, half)
             oldest += ring_step
             if oldest >= slots:
                 oldest -= slots
@@ -125,16 +130,5 @@ def emit_row(
         later = beats(value, best)
         below = plus(load(later_codes, j), splat(distance, codes))
         best, code = select(later, value, best), select(later, below, code)
-        if half:
-            best = order_bits(best)
-        if flat:
-            index = widened(flat_index(code, table, columns, j, base), places)
-        else:
-            index = widened(code, places)
-        if n >= width:
-            store(output, j, best)
-            store(places, j, index)
-        else:
-            store_first(output, j, best, n)
-            store_first(places, j, index, n)
+        write(output, places, j, n, best, code, table, columns, base, flat, half)
     return 0

@@ -173,7 +173,7 @@ def _functions(
         line_indices = cells(_line_index(choice, code, index_size, flat), lanes)
     found = dict.fromkeys(plan.FUNCTIONS, 0)
     constant = width.kernel if width.kernel in CONSTANT_TAPS else 0
-    strided = choice.reduce in (reduce.reduce_strided, reduce.reduce_double)
+    strided = choice.reduce in (reduce.reduce_windows, reduce.reduce_double)
     stride = width.stride if strided else 0
     found[plan.REDUCE] = address(
         choice.reduce, source=values, ring=values, codes=codes, taps=constant, stride=stride
