@@ -3,7 +3,10 @@
 import ctypes
 import itertools
 import mmap
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,6 +195,29 @@ def test_nothing_outside_is_touched(between_protected_pages, window, dtype, layo
                 for name in ("numpy", "numba")
             ]
             assert_same(gradients[1], gradients[0], any_nan=True)
+
+
+def test_without_the_compiler():
+    """Vectors cannot be interpreted: NumPy answers, and who insists on Numba hears why."""
+    code = """
+import warnings, numpy as np, fastpool
+from fastpool import dispatch
+dispatch.COMPILE_SECONDS = 0
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    print(fastpool.maxpool2d([[1, 2]], (1, 2)), len(caught))
+try:
+    fastpool.maxpool2d([[1, 2]], (1, 2), backend="numba")
+except fastpool.BackendUnavailable as error:
+    print(error)
+"""
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    environment["PYTHONPATH"] = str(Path(fastpool.__file__).parent.parent)
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.startswith("[[2]] 1\n")
+    assert "NUMBA_DISABLE_JIT is set" in result.stdout
 
 
 def test_repeated_calls_are_told_apart():

@@ -25,6 +25,9 @@ from .plan import Memory, make_table, memory_of
 from .planning import plan_forward
 from .scatter import scatter_any, scatter_streams, split_streams, takes_streams
 
+if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+    raise ImportError("NUMBA_DISABLE_JIT is set, and vectors exist in compiled code alone")
+
 # Cells that a backward pass of 16-bit floats holds in float32 at a time.
 BLOCK = 2**22
 # Ranges of rows a thread: enough to even out threads of different speed.
