@@ -16,12 +16,12 @@ from typing import Any
 import numba
 import numpy as np
 
-from ...arrays import infinity_bits, is_half, native
+from ...arrays import is_half, native
 from ...geometry import Geometry
 from .gather import PAST_BYTES, gather_rows, gathers
 from .indices import LANES
 from .jit import cells, compiled, run
-from .plan import Memory, make_table, memory_of
+from .plan import Memory, held_as, make_table, memory_of
 from .planning import plan_forward
 from .scatter import scatter_any, scatter_streams, split_streams, takes_streams
 
@@ -44,6 +44,7 @@ def forward(
     window: bool,
 ) -> None:
     """Fill `output`, and `indices` unless None, in window or flat format."""
+    x = native(x)
     source, *memories = _readable(x)
     values, memory = _writeable(output)
     memories.append(memory)
@@ -52,8 +53,7 @@ def forward(
         places, memory = _writeable(indices)
         memories.append(memory)
         index_size = places.itemsize
-    infinity = infinity_bits(x.dtype) if is_half(x.dtype) else 0
-    ready = plan_forward(geometry, source.dtype, infinity, index_size, window, *memories)
+    ready = plan_forward(geometry, x.dtype, index_size, window, *memories)
     work = max(x.size, output.size)
     arrays = source, values, places
     run(ready.kernel, *arrays, ready.table, ready.scratch, ready.rows, work, SPREAD, ready.grain)
@@ -66,14 +66,18 @@ def prepared(
     geometry: Geometry, dtype: np.dtype[Any], index_dtype: np.dtype[Any] | None, window: bool
 ) -> Callable[[np.ndarray, np.ndarray, np.ndarray | None], None]:
     """`forward` for contiguous arrays of this geometry and these dtypes: 1.5 us instead of 6."""
-    half, index_size = is_half(dtype), 0 if index_dtype is None else index_dtype.itemsize
-    inputs = Memory.in_order(geometry, geometry.height.size, geometry.width.size)
-    outputs = Memory.in_order(geometry, geometry.height.output, geometry.width.output)
+    planes, height, width, channels = (
+        geometry.planes,
+        geometry.height,
+        geometry.width,
+        geometry.channels,
+    )
+    inputs = Memory.in_order(planes, height.size, width.size, channels)
+    outputs = Memory.in_order(planes, height.output, width.output, channels)
     memories = (inputs, outputs) if index_dtype is None else (inputs, outputs, outputs)
-    held = np.dtype(np.int16) if half else np.dtype(np.uint8) if dtype == np.bool_ else dtype
-    infinity = infinity_bits(dtype) if half else 0
+    index_size = 0 if index_dtype is None else index_dtype.itemsize
     kernel, table, scratch, rows, grain = plan_forward(
-        geometry, held, infinity, index_size, window, *memories
+        geometry, dtype, index_size, window, *memories
     )
     work = geometry.planes * geometry.plane_cells
 
@@ -192,10 +196,9 @@ def _kernel(function: Callable[..., Any], dtype: np.dtype[Any], index_dtype: np.
 
 
 def _bits(array: np.ndarray) -> np.ndarray:
-    """16-bit floats and booleans as integers, which is how kernels hold them."""
-    if is_half(array.dtype):
-        return array.view(np.int16)
-    return array.view(np.uint8) if array.dtype == np.bool_ else array
+    """An array as kernels hold it."""
+    held = held_as(array.dtype)
+    return array if held == array.dtype else array.view(held)
 
 
 def _readable(array: np.ndarray) -> tuple[np.ndarray, Memory]:

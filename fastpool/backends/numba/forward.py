@@ -107,7 +107,8 @@ def forward_rows(x, output, places, scratch, table, first_row, last_row):
                         for mended in range(oh, oh + batch * phases, phases):
                             call(table[MEND_ROW], (source, target, numbers, mended, first, count))
                     oh += batch * phases
-    fence()  # what bypassed the caches is seen before what comes later
+    if table[STREAM_ROW]:
+        fence()  # what bypassed the caches is seen before what comes later
     return -1
 
 

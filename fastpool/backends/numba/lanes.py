@@ -80,37 +80,22 @@ def _shuffle(name, document, pattern):
     return operation(build)
 
 
-@operation
-def shift_right(typing, vector, count):
-    """Integers shifted right by `count` bits, unsigned."""
+def _with_number(name, document, instruction):
+    def build(typing, vector, number):
+        def generate(context, builder, signature, arguments):
+            number = builder.trunc(arguments[1], scalar_type(vector.element))
+            numbers = broadcast(builder, number, vector.lanes)
+            return getattr(builder, instruction)(arguments[0], numbers)
 
-    def generate(context, builder, signature, arguments):
-        count = builder.trunc(arguments[1], scalar_type(vector.element))
-        return builder.lshr(arguments[0], broadcast(builder, count, vector.lanes))
+        return vector(vector, types.int64), generate
 
-    return vector(vector, types.int64), generate
-
-
-@operation
-def masked(typing, vector, mask):
-    """The bits of integers that are set in the number `mask`."""
-
-    def generate(context, builder, signature, arguments):
-        number = builder.trunc(arguments[1], scalar_type(vector.element))
-        return builder.and_(arguments[0], broadcast(builder, number, vector.lanes))
-
-    return vector(vector, types.int64), generate
+    build.__name__, build.__doc__ = name, document
+    return operation(build)
 
 
-@operation
-def times(typing, vector, factor):
-    """Integers times a number; they wrap."""
-
-    def generate(context, builder, signature, arguments):
-        number = builder.trunc(arguments[1], scalar_type(vector.element))
-        return builder.mul(arguments[0], broadcast(builder, number, vector.lanes))
-
-    return vector(vector, types.int64), generate
+shift_right = _with_number("shift_right", "Integers shifted right, unsigned.", "lshr")
+masked = _with_number("masked", "The bits of integers that are set in a number.", "and_")
+times = _with_number("times", "Integers times a number; they wrap.", "mul")
 
 
 @operation

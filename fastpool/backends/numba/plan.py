@@ -9,10 +9,11 @@ follows OWN belongs to the kernel.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...arrays import is_half
 from ...geometry import Axis, Geometry
 from .jit import inlined
 
@@ -129,10 +130,10 @@ class Memory(NamedTuple):
     channel: int
 
     @classmethod
-    def in_order(cls, geometry: Geometry, height: int, width: int) -> Memory:
+    def in_order(cls, planes: int, height: int, width: int, channels: int) -> Memory:
         """That of an array in C order."""
-        row = width * geometry.channels
-        return cls(geometry.planes, 0, height * row, row, geometry.channels, 1)
+        row = width * channels
+        return cls(planes, 0, height * row, row, channels, 1)
 
     def dense(self, channels: int) -> bool:
         """Whether the cells of a row lie side by side."""
@@ -161,6 +162,13 @@ def _axis(axis: Axis) -> tuple[int, ...]:
     )
 
 
+def held_as(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type as which kernels hold cells: 16-bit floats and booleans are integers there."""
+    if is_half(dtype):
+        return np.dtype(np.int16)
+    return np.dtype(np.uint8) if dtype == np.bool_ else dtype
+
+
 def memory_of(array: np.ndarray) -> Memory | None:
     """The memory of a canonical array, of any alignment.
 
@@ -169,9 +177,7 @@ def memory_of(array: np.ndarray) -> Memory | None:
     """
     shape, size = array.shape, array.itemsize
     if array.flags.c_contiguous:  # the usual case: 0.6 us instead of 8
-        height, width, channels = shape[-3:]
-        row = width * channels
-        return Memory(math.prod(shape[:-3]), 0, height * row, row, channels, 1)
+        return Memory.in_order(math.prod(shape[:-3]), *shape[-3:])
     steps = [0 if n == 1 else s for n, s in zip(shape, array.strides, strict=True)]
     lead = _merged(shape[:-3], array.strides[:-3])
     if len(lead) > 2 or any(step % size for step in steps):

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...arrays import infinity_bits, is_half
 from ...geometry import Geometry
 from . import merge, plan, reduce, staging
 from .choice import Choice, Codes, choose, choose_codes
 from .jit import address, cells, compiled
-from .plan import Memory
+from .plan import Memory, held_as
 from .wide import wide_rows
 
 # Numbers of taps for which functions are compiled with that number as a constant.
@@ -44,12 +45,12 @@ class Plan(NamedTuple):
 def plan_forward(
     geometry: Geometry,
     dtype: np.dtype[Any],
-    infinity: int,
     index_size: int,
     window: bool,
     *memories: Memory,
 ) -> Plan:
-    """The kernel for a forward pass, and its table."""
+    """The kernel for a forward pass of a native dtype, and its table."""
+    infinity, dtype = infinity_bits(dtype) if is_half(dtype) else 0, held_as(dtype)
     item, flat = dtype.itemsize, not window
     choice = choose(geometry, item, infinity > 0, index_size, memories)
     code = choose_codes(geometry, item, flat)
