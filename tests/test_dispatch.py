@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-import subprocess
 import sys
 import textwrap
 import threading
 
 import numpy as np
 import pytest
+from process import run
 
 import fastpool
 from fastpool import dispatch
@@ -134,16 +134,6 @@ def test_backends_lists_both():
     assert fastpool.backends() == (("numpy", True, ""), ("numba", True, ""))
     fastpool.maxpool2d(X, 2)
     assert callable(fastpool.backends)
-
-
-def run(code, **environment):
-    """Run Python code in a process of its own; what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-W", "always", "-c", textwrap.dedent(code)],
-        capture_output=True, text=True, env={**os.environ, **environment}, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 HEAVY = "'numba', 'llvmlite', 'torch', 'dask', 'jax', 'matplotlib', 'sklearn', 'ml_dtypes'"

@@ -3,14 +3,12 @@
 import ctypes
 import itertools
 import mmap
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from bits import assert_same
+from process import run
 
 import fastpool
 from fastpool import check
@@ -211,13 +209,9 @@ try:
 except fastpool.BackendUnavailable as error:
     print(error)
 """
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
-    environment["PYTHONPATH"] = str(Path(fastpool.__file__).parent.parent)
-    result = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    assert result.stdout.startswith("[[2]] 1\n")
-    assert "NUMBA_DISABLE_JIT is set" in result.stdout
+    printed = run(code, NUMBA_DISABLE_JIT="1")
+    assert printed.startswith("[[2]] 1\n")
+    assert "NUMBA_DISABLE_JIT is set" in printed
 
 
 def test_repeated_calls_are_told_apart():

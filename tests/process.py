@@ -1,0 +1,24 @@
+"""Python code in a process of its own: what may end a process must not end pytest's."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import fastpool
+
+# Where the code finds the fastpool that is tested, and the helpers beside this file.
+PATH = os.pathsep.join(map(str, (Path(fastpool.__file__).parents[1], Path(__file__).parent)))
+
+
+def run(code, *, timeout=300, **environment):
+    """Run code; what it prints. An environment variable that is None is not set."""
+    variables = {**os.environ, "PYTHONPATH": PATH, **environment}
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", textwrap.dedent(code)],
+        capture_output=True, text=True, check=False, timeout=timeout,
+        env={name: value for name, value in variables.items() if value is not None},
+    )  # fmt: skip
+    assert done.returncode == 0, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout.strip()
