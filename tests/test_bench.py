@@ -10,6 +10,8 @@ from fastpool import bench, bench_measure, dispatch, peers
 from fastpool.__main__ import main
 from fastpool.peers import Contender, Problem
 
+pytestmark = pytest.mark.numba  # it is what is measured
+
 # Windows that overlap, tile, cover a whole row, and have gaps; odd sizes and even kernels.
 PROBLEMS = [
     Problem((2, 3, 12, 15), 3, 2, 1),

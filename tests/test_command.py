@@ -8,6 +8,7 @@ from fastpool import check, dispatch
 from fastpool.__main__ import main
 
 
+@pytest.mark.numba
 def test_info(capsys):
     assert main(["info"]) == 0
     text = capsys.readouterr().out
@@ -28,11 +29,13 @@ def test_info_of_a_broken_setting(monkeypatch, capsys):
     assert "no Numba for this Python" in text
 
 
+@pytest.mark.numba
 def test_check_passes(capsys):
     assert main(["check", "--cases", "60", "--seed", "3"]) == 0
     assert "60 of 60 cases agree bit for bit" in capsys.readouterr().out
 
 
+@pytest.mark.numba
 def test_check_sees_a_broken_comparison(monkeypatch, capsys):
     """A backend whose ties go to the later tap agrees in values, not in indices."""
     from fastpool.backends import numpy as backend
@@ -49,6 +52,7 @@ def test_check_sees_a_broken_comparison(monkeypatch, capsys):
     assert "60 of 60" not in text
 
 
+@pytest.mark.numba
 def test_check_sees_a_missing_error(monkeypatch, capsys):
     """A backend that lets bad indices pass is told from one that does not."""
     from fastpool.backends import numpy as backend

@@ -5,6 +5,7 @@ import os
 import sys
 import textwrap
 import threading
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -38,6 +39,7 @@ def fresh(monkeypatch):
     monkeypatch.setattr(dispatch, "_numpy_seconds", {})
 
 
+@pytest.mark.numba
 def test_order_of_precedence(monkeypatch, used):
     monkeypatch.setattr(dispatch, "_environment", "numba")
     fastpool.maxpool2d(X, 2)
@@ -55,6 +57,7 @@ def test_order_of_precedence(monkeypatch, used):
     assert used == ["numba", "numpy", "numba", "numpy", "numba", "numpy", "numpy", "numba"]
 
 
+@pytest.mark.numba
 def test_every_function_takes_a_backend(used):
     output, indices = fastpool.maxpool2d(X, 2, return_indices=True, backend="numba")
     fastpool.maxpool2d_backward(output, indices, X.shape, 2, backend="numpy")
@@ -62,6 +65,7 @@ def test_every_function_takes_a_backend(used):
     assert used == ["numba", "numpy", "numba"]
 
 
+@pytest.mark.numba
 def test_context_ends_with_an_error(used):
     with pytest.raises(ZeroDivisionError), fastpool.use_backend("numba"):
         raise ZeroDivisionError
@@ -110,6 +114,7 @@ def test_unknown_names(monkeypatch, name):
             fastpool.maxpool2d(X, 2)
 
 
+@pytest.mark.numba
 def test_auto_hires_numba_when_it_has_earned_its_compilation(used):
     """Small calls stay in NumPy until together they have cost a compilation."""
     fastpool.maxpool2d(X, 2)
@@ -124,12 +129,14 @@ def test_auto_hires_numba_when_it_has_earned_its_compilation(used):
     assert used[-1] == "numpy"
 
 
+@pytest.mark.numba
 def test_auto_takes_numba_once_it_was_asked_for(used):
     fastpool.maxpool2d(X, 2, backend="numba")
     fastpool.maxpool2d(X, 2)
     assert used == ["numba", "numba"]
 
 
+@pytest.mark.numba
 def test_backends_lists_both():
     assert fastpool.backends() == (("numpy", True, ""), ("numba", True, ""))
     fastpool.maxpool2d(X, 2)
@@ -145,7 +152,11 @@ HEAVY = "'numba', 'llvmlite', 'torch', 'dask', 'jax', 'matplotlib', 'sklearn', '
         ("", "[]"),
         ("fastpool.maxpool2d(np.ones((4, 4)), 2, backend='numpy')", "[]"),
         ("fastpool.maxpool2d(np.ones((4, 4)), 2)", "[]"),
-        ("fastpool.maxpool2d(np.ones((4, 4)), 2, backend='numba')", "['numba', 'llvmlite']"),
+        pytest.param(
+            "fastpool.maxpool2d(np.ones((4, 4)), 2, backend='numba')",
+            "['numba', 'llvmlite']",
+            marks=pytest.mark.numba,
+        ),
     ],
     ids=["import", "numpy", "auto", "numba"],
 )
@@ -175,8 +186,16 @@ sys.meta_path.insert(0, Finder())
 
 @pytest.mark.parametrize(
     ("state", "cause"),
-    [(MISSING, "numba"), (BROKEN, "Numba needs NumPy 1.21 or less")],
-    ids=["missing", "broken"],
+    [
+        (MISSING, "numba"),
+        (BROKEN, "Numba needs NumPy 1.21 or less"),
+        pytest.param(
+            "",
+            "No module named 'numba'",
+            marks=pytest.mark.skipif(find_spec("numba") is not None, reason="Numba is installed"),
+        ),
+    ],
+    ids=["missing", "broken", "not installed"],
 )
 def test_without_numba(state, cause):
     """ "auto" goes on in NumPy with one warning; an explicit "numba" raises, every time."""
@@ -210,7 +229,7 @@ def test_without_numba(state, cause):
     assert lines[0].endswith("NumPy answers instead <string>")
 
 
-@pytest.mark.parametrize("name", ["numpy", "numba"])
+@pytest.mark.parametrize("name", ["numpy", pytest.param("numba", marks=pytest.mark.numba)])
 def test_environment_variable(name):
     code = """
         import sys, numpy as np, fastpool
@@ -221,6 +240,7 @@ def test_environment_variable(name):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.numba
 def test_forked_child_after_a_parallel_kernel():
     """The child of a process whose Numba threads have started pools to the same bits."""
     code = """
@@ -239,6 +259,7 @@ def test_forked_child_after_a_parallel_kernel():
 
 
 @pytest.mark.parametrize("layer", ["omp", "workqueue"])
+@pytest.mark.numba
 def test_threads_at_once(layer):
     """Eight threads start with the very first call; workqueue would end the process."""
     code = """

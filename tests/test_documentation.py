@@ -29,6 +29,7 @@ def test_public_functions_are_documented():
 
 @pytest.mark.skipif(not README.is_file(), reason="the README is not installed")
 class TestReadme:
+    @pytest.mark.numba
     def test_examples(self):
         result = doctest.testfile(
             str(README), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE

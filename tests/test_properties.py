@@ -160,6 +160,7 @@ NUMBERS = st.one_of(
     st.lists(st.floats(0, 1), min_size=4, max_size=4),
     st.booleans(),
 )
+@pytest.mark.numba
 def test_backends_agree_on_hostile_geometries(sizes, numbers, parts, ceil_mode):
     """Where stepping through all taps would not end: most are refused, the others are pooled."""
     kernel, stride, dilation = numbers
