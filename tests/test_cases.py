@@ -287,6 +287,13 @@ def test_array_likes(backend):
     assert type(fastpool.maxpool2d(matrix, 2, backend=backend)) is np.ndarray
 
 
+def test_arguments_may_be_arrays(backend):
+    x = np.random.default_rng(0).integers(0, 9, (3, 7, 8))
+    expected = fastpool.maxpool2d(x, (2, 3), (1, 2), ((0, 1), (1, 0)), backend=backend)
+    arguments = map(np.array, ((2, 3), (1, 2), ((0, 1), (1, 0)), 1))
+    assert_same(fastpool.maxpool2d(x, *arguments, backend=backend), expected)
+
+
 def test_memory_mapped_input(backend, tmp_path):
     path = tmp_path / "x.npy"
     values = np.random.default_rng(0).standard_normal((3, 40, 50))

@@ -1,5 +1,7 @@
 """``python -m fastpool``: info and check; the demo has a file of its own."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,13 @@ def test_check_sees_a_missing_error(monkeypatch, capsys):
     monkeypatch.setattr(backend, "_scatter", silent)
     assert main(["check", "--cases", "120"]) == 1
     assert "IndexError" in capsys.readouterr().out
+
+
+@pytest.mark.numba
+def test_check_without_ml_dtypes(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    assert main(["check", "--cases", "1"]) == 0
+    assert "bfloat16 is left out" in capsys.readouterr().out
 
 
 def test_check_without_numba(monkeypatch, capsys):

@@ -10,6 +10,7 @@ import pytest
 
 import fastpool
 from fastpool import demo, dispatch
+from fastpool.__main__ import main
 
 # Three maxima tie in the window at the top left.
 TIED = [[5, 5, 0, 0], [5, 0, 0, 0], [0, 0, 0, 3], [0, 0, 0, 7]]
@@ -25,11 +26,12 @@ RECEIVED = {
 }
 
 
+@pytest.mark.numba
 def test_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = pytest.importorskip("matplotlib.image")
     pytest.importorskip("sklearn")
     picture = tmp_path / "demo.png"
-    assert demo.run(str(picture), epochs=2) == 0
+    assert main(["demo", "--output", str(picture), "--epochs", "2"]) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert image.imread(picture).var() > 0
     printed = capsys.readouterr().out

@@ -7,6 +7,7 @@ import oracle
 import pytest
 
 import fastpool
+from fastpool.arrays import OVERLAP_WORK
 from fastpool.check import MEMORIES, in_memory
 
 X = np.arange(48.0, dtype=np.float32).reshape(1, 3, 4, 4)
@@ -399,6 +400,17 @@ def test_interleaved_views_do_not_overlap(backend):
     assert forward(memory[..., ::2], out=out, backend=backend) is out
     assert (out == OUTPUT).all()
     assert (memory[..., ::2] == X).all()
+
+
+def test_out_that_overlaps_for_all_one_can_tell(backend):
+    """Whether these views share an element takes too long to find out: it counts as if."""
+    memory, shape = np.zeros(2_000_000, np.int8), (18, 21, 27, 33)
+    x = np.lib.stride_tricks.as_strided(memory, shape, (12798, 12730, 7210, 2876))
+    out = np.lib.stride_tricks.as_strided(memory[77978:], shape, (58369, 2733, 99, 3))
+    with pytest.raises(np.exceptions.TooHardError):
+        np.shares_memory(x, out, max_work=OVERLAP_WORK)
+    with pytest.raises(ValueError, match="out overlaps another argument"):
+        forward(x, 1, out=out, backend=backend)
 
 
 def test_too_large_for_memory(backend):
