@@ -18,9 +18,11 @@ import numpy as np
 
 from ...arrays import is_half, native
 from ...geometry import Geometry
+from .disk import nothing_compiled as nothing_compiled
 from .gather import PAST_BYTES, gather_rows, gathers
 from .indices import LANES
-from .jit import cells, compiled, run
+from .jit import cells, compiled, run, thread_count
+from .jit import compiled_functions as compiled_functions
 from .plan import Memory, held_as, make_table, memory_of
 from .planning import plan_forward
 from .scatter import scatter_any, scatter_streams, split_streams, takes_streams
@@ -144,7 +146,7 @@ def _scatter(
     places, places_memory = _readable(indices)
     output, output_memory = _writeable(target)
     memories = output_memory, x_memory, places_memory
-    key = geometry, window, tied, add, memories, x.dtype, places.dtype, numba.get_num_threads()
+    key = geometry, window, tied, add, memories, x.dtype, places.dtype, thread_count(target.size)
     for exact in (False, True):  # the fastest kernel, then the one that finds the first bad index
         kernel, table, scratch, rows, spread = _scatter_call(*key, exact)
         offender = run(kernel, x, output, places, table, scratch, rows, target.size, spread)
