@@ -1,5 +1,6 @@
 """fastpool: exact and fast 2-D max pooling for NumPy arrays on the CPU."""
 
+from .ahead import warmup
 from .api import PoolResult, maxpool2d, maxpool2d_backward, maxunpool2d
 from .backends import BackendUnavailable
 from .dispatch import BackendStatus, backends, set_default_backend, use_backend
@@ -17,4 +18,5 @@ __all__ = [
     "maxunpool2d",
     "set_default_backend",
     "use_backend",
+    "warmup",
 ]

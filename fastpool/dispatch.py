@@ -90,7 +90,7 @@ def backends() -> tuple[BackendStatus, ...]:
     rows = []
     for name in _TABLE:
         try:
-            _load(name)
+            load(name)
         except BackendUnavailable as error:
             rows.append(BackendStatus(name, False, str(error)))
         else:
@@ -184,7 +184,7 @@ def run(
         A backend asked for by name cannot be used here.
     """
     if not cells:
-        return _load("numpy" if name == "auto" else name), None
+        return load("numpy" if name == "auto" else name), None
     if name == "auto":
         try:
             answer = _run_numba_if_worth(part, kernel, cells, geometry, arrays)
@@ -194,7 +194,7 @@ def run(
         if answer is not None:
             return answer
         name = "numpy"
-    module = _load(name)
+    module = load(name)
     return module, getattr(module, part)(geometry, *arrays)
 
 
@@ -203,7 +203,7 @@ def _run_numba_if_worth(
 ) -> tuple[ModuleType, Any] | None:
     """Numba's answer, if it is ready to give one or the work is worth a compilation."""
     call = kernel, geometry
-    module = _load("numba") if "numba" in _modules or not _numba_found() else None
+    module = load("numba") if "numba" in _modules or not _numba_found() else None
     if module is not None:
         answer = _run_if_ready(module, part, call, arrays)
         if answer is not None:
@@ -213,9 +213,9 @@ def _run_numba_if_worth(
     if spent < limit:
         _put(_spent, kernel, spent)
         if module is None and spent >= START_SECONDS and _any_kernel_on_disk():
-            return _run_if_ready(_load("numba"), part, call, arrays)
+            return _run_if_ready(load("numba"), part, call, arrays)
         return None
-    module = _load("numba")
+    module = load("numba")
     answer = module, getattr(module, part)(geometry, *arrays)
     _spent.pop(kernel, None)
     _refused.pop(call, None)
@@ -242,16 +242,14 @@ def _put(memory: dict[Hashable, Any], key: Hashable, value: Any) -> None:
     memory[key] = value
 
 
-def _check_name(what: str, name: object) -> str:
-    if not isinstance(name, str):
-        raise TypeError(f"{what} must be one of {_NAMES}, got {type(name).__name__}")
-    if name not in _NAMES:
-        raise ValueError(f"{what} must be one of {_NAMES}, got {name!r}")
-    return name
+def load(name: str) -> ModuleType:
+    """The module of a backend; a failure is remembered, since a failing import is slow.
 
-
-def _load(name: str) -> ModuleType:
-    """The module of a backend; a failure is remembered, since a failing import is slow."""
+    Raises
+    ------
+    BackendUnavailable
+        It cannot be imported.
+    """
     module = _modules.get(name)
     if isinstance(module, ModuleType):
         return module
@@ -267,6 +265,14 @@ def _load(name: str) -> ModuleType:
             f"backend {name!r} cannot be used: {type(module).__name__}: {module}"
         ) from module
     return module
+
+
+def _check_name(what: str, name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"{what} must be one of {_NAMES}, got {type(name).__name__}")
+    if name not in _NAMES:
+        raise ValueError(f"{what} must be one of {_NAMES}, got {name!r}")
+    return name
 
 
 if hasattr(os, "register_at_fork"):

@@ -224,6 +224,13 @@ def run(
         _one_launch.release()
 
 
+def prepare_drivers(cells: int) -> None:
+    """Compile the drivers that calls on so many cells need, here and in forked children."""
+    _driver(False)
+    if thread_count(cells) > 1:
+        _driver(True)
+
+
 def _run_serial(arrays: tuple[int, ...], table: np.ndarray, scratch: int, rows: int) -> int:
     memory = np.empty(scratch, np.uint8)
     driver = _drivers.get(False) or _driver(False)
