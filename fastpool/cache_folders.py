@@ -19,13 +19,14 @@ from pathlib import Path
 def folders() -> tuple[Path, ...]:
     """Where kernels are looked for; the first of them that can be written gets new ones.
 
-    In ``NUMBA_CACHE_DIR``, where the package is installed, and in the user's own folder. None of
-    them need exist.
+    ``NUMBA_CACHE_DIR``; or else where the package is installed, and the user's own folder. None
+    of them need exist.
     """
+    wished = os.environ.get("NUMBA_CACHE_DIR")
     installed = Path(__file__).parent / "__pycache__"
-    places = (os.environ.get("NUMBA_CACHE_DIR"), installed, _users_own())
+    places = (Path(wished),) if wished else (installed, _users_own())
     name = f"fastpool-{_digest()}-{sys.implementation.cache_tag}"
-    return tuple(Path(place).absolute() / name for place in places if place)
+    return tuple(place.absolute() / name for place in places if place)
 
 
 def filled() -> bool:

@@ -94,7 +94,7 @@ class KernelCache:
 
     def _file_name(self, signature: Any, codegen: Any) -> str:
         made_for = (self._module, self._name, str(signature), codegen.magic_tuple(), _SETTINGS)
-        return f"{self._name}-{hashlib.sha256(repr(made_for).encode()).hexdigest()[:32]}"
+        return f"{self._name}-{hashlib.sha256(repr(made_for).encode()).hexdigest()[:32]}.nbc"
 
 
 def _read(path: Path) -> bytes | None:
@@ -107,7 +107,7 @@ def _read(path: Path) -> bytes | None:
 def _write(path: Path, content: bytes) -> None:
     """Make a file at once: no other process ever sees a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    new = path.with_suffix(f".{uuid.uuid4().hex}")
     try:
         new.write_bytes(hashlib.sha256(content).digest() + content)
         os.replace(new, path)
