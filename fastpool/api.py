@@ -189,12 +189,11 @@ def maxpool2d(
         index_format,
         layout,
     )
-    key = repeats.key_of(x, arguments)
+    chosen = dispatch.resolve(name, backend)
+    key = repeats.key_of(x, arguments) if chosen != "numpy" else None
     repeat = repeats.find(key)
-    module = None
     if repeat is not None:
-        module = dispatch.choose(name, backend, repeat.kernel, x.size)  # type: ignore[union-attr]
-        found = repeats.outputs(repeat, x, out) if module is repeat.module else None
+        found = repeats.outputs(repeat, x, out)
         if found is not None:
             output, places = found
             repeat.run(x, output, places)  # type: ignore[arg-type]
@@ -221,26 +220,24 @@ def maxpool2d(
         outs = out
     shape = geometry.output_shape
     output = arrays.output(name, "out", outs[0], shape, data.dtype, (data,))
-    places = None
-    index_dtype = geometry.index_dtype(index_format)
+    places, wanted = None, None
     if return_indices:
-        places = arrays.output(name, "out", outs[1], shape, index_dtype, (data, output))
-    kernel = (name, data.dtype, index_dtype)
-    if module is None:
-        module = dispatch.choose(name, backend, kernel, data.size)
-    if output.size:
-        window = index_format == "window"
-        module.forward(
-            geometry,
-            geometry.canonical(data),
-            geometry.canonical(output),
-            None if places is None else geometry.canonical(places),
-            window,
-        )
-        if key is not None and hasattr(module, "prepared") and data.dtype.isnative:
-            wanted = index_dtype if return_indices else None
-            run = module.prepared(geometry, data.dtype, wanted, window)
-            repeats.remember(key, arguments, repeats.Repeat(module, kernel, shape, wanted, run))
+        wanted = geometry.index_dtype(index_format)
+        places = arrays.output(name, "out", outs[1], shape, wanted, (data, output))
+    window = index_format == "window"
+    module, _ = dispatch.run(
+        chosen,
+        "forward",
+        (name, data.dtype, wanted, geometry.windows),
+        data.size,
+        geometry,
+        geometry.canonical(data),
+        geometry.canonical(output),
+        None if places is None else geometry.canonical(places),
+        window,
+    )
+    if key is not None:
+        repeats.remember(key, arguments, module, geometry, data.dtype, wanted, window)
     output = output if outs[0] is None else outs[0]
     if places is None:
         return output
@@ -408,23 +405,24 @@ def _scatter(
     places = arrays.as_indices(name, indices, geometry.output_shape)
     inputs = (values, places)
     target = arrays.output(name, "out", out, geometry.input_shape, values.dtype, inputs)
-    key = (name, values.dtype, places.dtype)
-    module = dispatch.choose(name, backend, key, target.size)
-    if target.size:
-        offender = getattr(module, function)(
-            geometry,
-            geometry.canonical(values),
-            geometry.canonical(places),
-            geometry.canonical(target),
-            index_format == "window",
+    _, offender = dispatch.run(
+        dispatch.resolve(name, backend),
+        function,
+        (name, values.dtype, places.dtype, geometry.windows),
+        target.size,
+        geometry,
+        geometry.canonical(values),
+        geometry.canonical(places),
+        geometry.canonical(target),
+        index_format == "window",
+    )
+    if offender is not None:
+        position = tuple(map(int, np.unravel_index(offender, places.shape)))
+        free = function == "unpool" and index_format == "flat"
+        where = "a cell of the plane" if free else "a tap of its window inside the input"
+        raise IndexError(
+            f"{name}: indices{list(position)} = {places[position]} is not {where} "
+            f"(index_format {index_format!r}, plane "
+            f"{(geometry.height.size, geometry.width.size)})"
         )
-        if offender is not None:
-            position = tuple(map(int, np.unravel_index(offender, places.shape)))
-            free = function == "unpool" and index_format == "flat"
-            where = "a cell of the plane" if free else "a tap of its window inside the input"
-            raise IndexError(
-                f"{name}: indices{list(position)} = {places[position]} is not {where} "
-                f"(index_format {index_format!r}, plane "
-                f"{(geometry.height.size, geometry.width.size)})"
-            )
     return target if out is None else out

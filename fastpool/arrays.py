@@ -46,10 +46,31 @@ def as_data(function: str, name: str, value: object) -> np.ndarray:
         A masked array, or a dtype that pooling has no order for.
     """
     array = _as_array(function, name, value)
-    dtype = array.dtype
-    if dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize <= 8) or is_bfloat16(dtype):
-        return array
-    raise TypeError(f"{function}: {name} has dtype {dtype}; supported are {', '.join(DTYPES)}")
+    _check_dtype(function, name, array.dtype)
+    return array
+
+
+def data_type(function: str, name: str, value: Any) -> np.dtype[Any]:
+    """`value` as a supported dtype in the machine's byte order.
+
+    Raises
+    ------
+    TypeError
+        It is none.
+    """
+    try:
+        dtype: np.dtype[Any] = np.dtype(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{function}: {name} must be dtypes, got {value!r}") from error
+    _check_dtype(function, name, dtype)
+    native: np.dtype[Any] = dtype.newbyteorder("=")
+    return native
+
+
+def _check_dtype(function: str, name: str, dtype: np.dtype[Any]) -> None:
+    known = dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize <= 8)
+    if not (known or is_bfloat16(dtype)):
+        raise TypeError(f"{function}: {name} has dtype {dtype}; supported are {', '.join(DTYPES)}")
 
 
 def as_indices(function: str, value: object, shape: tuple[int, ...]) -> np.ndarray:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
+import threading
 import warnings
 from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,9 +18,11 @@ from contextvars import ContextVar
 from functools import lru_cache
 from importlib.util import find_spec
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import backends as package
+from .backends import BackendUnavailable, NotReady
+from .geometry import Geometry
 
 # The package is imported here, which sets fastpool.backends, so that the later import of its
 # modules cannot put it in the place of the public function of that name.
@@ -28,15 +32,14 @@ _NAMES = ("auto", *_TABLE)
 # "auto" stays with NumPy until the calls that one Numba kernel would have served have
 # cost as much as its first use does: the ski-rental rule (Karlin et al. 1988), which never
 # costs more than twice the better choice. The figures are rough, and no clock is read, so that
-# the choice depends on the calls alone. Measured: import and compilation of a
-# kernel 2 to 4 s; the NumPy backend 0.1 ms a call and 5 to 20 ns a cell.
-COMPILE_SECONDS = 3.0
+# the choice depends on the calls alone. Measured: Numba's start 0.5 s, import, start and
+# compilation of the first kernel 2 to 4 s, of a later one 0.3 to 2 s; the NumPy backend 0.1 ms a
+# call and 5 to 20 ns a cell.
+START_SECONDS = 0.5
+FIRST_COMPILE_SECONDS = 3.0
+COMPILE_SECONDS = 1.0
 NUMPY_SECONDS_PER_CALL = 1e-4
 NUMPY_SECONDS_PER_CELL = 10e-9
-
-
-class BackendUnavailable(ImportError):
-    """The backend that was asked for by name cannot be used here."""
 
 
 class BackendStatus(NamedTuple):
@@ -58,7 +61,12 @@ class BackendStatus(NamedTuple):
 
 
 _modules: dict[str, ModuleType | Exception] = {}
-_numpy_seconds: dict[Hashable, float] = {}
+_loading = threading.RLock()
+# What NumPy's answers have cost for want of each kernel.
+_spent: dict[Hashable, float] = {}
+# How many functions were compiled when a call like this was last found to need another.
+_refused: dict[Hashable, int] = {}
+_MOST = 4096  # of each
 _warned = False
 
 _context: ContextVar[str | None] = ContextVar("fastpool_backend", default=None)
@@ -82,7 +90,7 @@ def backends() -> tuple[BackendStatus, ...]:
     rows = []
     for name in _TABLE:
         try:
-            _load(name)
+            load(name)
         except BackendUnavailable as error:
             rows.append(BackendStatus(name, False, str(error)))
         else:
@@ -152,34 +160,111 @@ def current_default() -> str:
     return chosen
 
 
-def choose(function: str, backend: str | None, kernel: Hashable, cells: int) -> ModuleType:
-    """The backend of one call: `kernel` is what Numba would compile, `cells` the work.
+def resolve(function: str, backend: object) -> str:
+    """What a call with this ``backend=`` asks for.
 
     Raises
     ------
     TypeError, ValueError
-        `backend` is no name of a backend.
+        It is no name of a backend.
+    """
+    return current_default() if backend is None else _check_name(f"{function}: backend", backend)
+
+
+def run(
+    name: str, part: str, kernel: Hashable, cells: int, geometry: Geometry, *arrays: Any
+) -> tuple[ModuleType, Any]:
+    """Call the function `part` of a backend: which one answered, and what.
+
+    `kernel` says which calls "auto" counts together, `cells` how much work this one is.
+
+    Raises
+    ------
     BackendUnavailable
         A backend asked for by name cannot be used here.
     """
-    name = current_default() if backend is None else _check_name(f"{function}: backend", backend)
-    if name == "numba":
-        module = _load("numba")
-        _numpy_seconds[kernel] = COMPILE_SECONDS
-        return module
-    if name == "numpy":
-        return _load("numpy")
-    if _numba_found():
-        cost = NUMPY_SECONDS_PER_CALL + cells * NUMPY_SECONDS_PER_CELL
-        spent = _numpy_seconds.get(kernel, 0.0) + cost
-        _numpy_seconds[kernel] = spent
-        if spent < COMPILE_SECONDS:
-            return _load("numpy")
+    if not cells:
+        return load("numpy" if name == "auto" else name), None
+    if name == "auto":
+        try:
+            answer = _run_numba_if_worth(part, kernel, cells, geometry, arrays)
+        except BackendUnavailable as error:
+            _warn_once(str(error))
+            answer = None
+        if answer is not None:
+            return answer
+        name = "numpy"
+    module = load(name)
+    return module, getattr(module, part)(geometry, *arrays)
+
+
+def _run_numba_if_worth(
+    part: str, kernel: Hashable, cells: int, geometry: Geometry, arrays: tuple[Any, ...]
+) -> tuple[ModuleType, Any] | None:
+    """Numba's answer, if it is ready to give one or the work is worth a compilation."""
+    call = kernel, geometry
+    module = load("numba") if "numba" in _modules or not _numba_found() else None
+    if module is not None:
+        answer = _run_if_ready(module, part, call, arrays)
+        if answer is not None:
+            return answer
+    limit = FIRST_COMPILE_SECONDS if module is None else COMPILE_SECONDS
+    spent = _spent.get(kernel, 0.0) + NUMPY_SECONDS_PER_CALL + cells * NUMPY_SECONDS_PER_CELL
+    if spent < limit:
+        _put(_spent, kernel, spent)
+        if module is None and spent >= START_SECONDS and _any_kernel_on_disk():
+            return _run_if_ready(load("numba"), part, call, arrays)
+        return None
+    module = load("numba")
+    answer = module, getattr(module, part)(geometry, *arrays)
+    _spent.pop(kernel, None)
+    _refused.pop(call, None)
+    return answer
+
+
+def _run_if_ready(
+    module: ModuleType, part: str, call: tuple[Hashable, Geometry], arrays: tuple[Any, ...]
+) -> tuple[ModuleType, Any] | None:
+    """The answer of a backend, unless it would have to compile first."""
+    if _refused.get(call) == module.compiled_functions():
+        return None
     try:
-        return _load("numba")
-    except BackendUnavailable as error:
-        _warn_once(str(error))
-        return _load("numpy")
+        with module.nothing_compiled():
+            return module, getattr(module, part)(call[1], *arrays)
+    except NotReady:
+        _put(_refused, call, module.compiled_functions())
+        return None
+
+
+def _put(memory: dict[Hashable, Any], key: Hashable, value: Any) -> None:
+    if len(memory) >= _MOST:
+        memory.clear()
+    memory[key] = value
+
+
+def load(name: str) -> ModuleType:
+    """The module of a backend; a failure is remembered, since a failing import is slow.
+
+    Raises
+    ------
+    BackendUnavailable
+        It cannot be imported.
+    """
+    module = _modules.get(name)
+    if isinstance(module, ModuleType):
+        return module
+    if module is None:
+        with _loading:
+            try:
+                module = importlib.import_module(_TABLE[name])
+            except Exception as error:  # a Numba at odds with this NumPy raises any of several
+                module = error
+            _modules[name] = module
+    if isinstance(module, Exception):
+        raise BackendUnavailable(
+            f"backend {name!r} cannot be used: {type(module).__name__}: {module}"
+        ) from module
+    return module
 
 
 def _check_name(what: str, name: object) -> str:
@@ -190,22 +275,13 @@ def _check_name(what: str, name: object) -> str:
     return name
 
 
-def _load(name: str) -> ModuleType:
-    """The module of a backend; a failure is remembered, since a failing import is slow."""
-    module = _modules.get(name)
-    if isinstance(module, ModuleType):
-        return module
-    if module is None:
-        try:
-            module = importlib.import_module(_TABLE[name])
-        except Exception as error:  # a Numba at odds with this NumPy raises any of several
-            module = error
-        _modules[name] = module
-    if isinstance(module, Exception):
-        raise BackendUnavailable(
-            f"backend {name!r} cannot be used: {type(module).__name__}: {module}"
-        ) from module
-    return module
+if hasattr(os, "register_at_fork"):
+    # A child would wait for ever for an import that a thread of its parent had begun.
+    os.register_at_fork(
+        before=_loading.acquire,
+        after_in_parent=_loading.release,
+        after_in_child=_loading.release,
+    )
 
 
 @lru_cache(maxsize=1)
@@ -217,8 +293,24 @@ def _numba_found() -> bool:
         return False
 
 
+@lru_cache(maxsize=1)
+def _any_kernel_on_disk() -> bool:
+    from . import cache_folders  # its imports take 20 ms
+
+    return cache_folders.filled()
+
+
 def _warn_once(cause: str) -> None:
     global _warned
     if not _warned:
         _warned = True
-        warnings.warn(f"fastpool: {cause}; NumPy answers instead", RuntimeWarning, stacklevel=4)
+        text = f"fastpool: {cause}; NumPy answers instead"
+        warnings.warn(text, RuntimeWarning, stacklevel=_levels_to_caller())
+
+
+def _levels_to_caller() -> int:
+    """The ``stacklevel`` of `_warn_once` that names the line which called fastpool."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__package__", "").startswith(__package__):
+        level, frame = level + 1, frame.f_back
+    return level

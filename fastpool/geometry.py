@@ -103,6 +103,15 @@ class Geometry:
         """Whether a cell can belong to two windows."""
         return self.height.overlapping or self.width.overlapping
 
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """What kernels are compiled for, more or less: windows and layout, but no sizes."""
+        height, width = self.height, self.width
+        return (
+            height.kernel, height.stride, height.dilation,
+            width.kernel, width.stride, width.dilation, self.channels > 1,
+        )  # fmt: skip
+
     def index_dtype(self, index_format: IndexFormat) -> np.dtype[Any]:
         """The dtype of the indices that the forward returns in `index_format`."""
         if index_format == "flat":

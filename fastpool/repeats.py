@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .backends import NotReady
+from .geometry import Geometry
+
 # Tuples are no part: they may hold numbers of several types.
 _PLAIN = frozenset((int, bool, str, type(None)))
 _MOST = 1024
@@ -21,8 +24,6 @@ _MOST = 1024
 class Repeat(NamedTuple):
     """What the first call of its kind found out."""
 
-    module: ModuleType  # the backend that `run` belongs to
-    kernel: Hashable  # as `dispatch.choose` knows it
     shape: tuple[int, ...]
     index_dtype: np.dtype[Any] | None
     run: Callable[[np.ndarray, np.ndarray, np.ndarray | None], None]
@@ -71,9 +72,25 @@ def _plain(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], x: np.ndarray
     )
 
 
-def remember(key: Hashable, arguments: tuple[object, ...], repeat: Repeat) -> None:
-    """Keep a call for the next one like it."""
-    if _PLAIN.issuperset(map(type, arguments)):
-        if len(_repeats) >= _MOST:
-            _repeats.clear()
-        _repeats[key] = repeat
+def remember(
+    key: Hashable,
+    arguments: tuple[object, ...],
+    module: ModuleType,
+    geometry: Geometry,
+    dtype: np.dtype[Any],
+    index_dtype: np.dtype[Any] | None,
+    window: bool,
+) -> None:
+    """Keep a call that a backend has answered for the next one like it."""
+    if not (
+        hasattr(module, "prepared") and dtype.isnative and _PLAIN.issuperset(map(type, arguments))
+    ):
+        return
+    try:
+        with module.nothing_compiled():  # this call's own output may have been none of the plain
+            run = module.prepared(geometry, dtype, index_dtype, window)
+    except NotReady:
+        return
+    if len(_repeats) >= _MOST:
+        _repeats.clear()
+    _repeats[key] = Repeat(geometry.output_shape, index_dtype, run)

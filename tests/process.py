@@ -9,7 +9,8 @@ from pathlib import Path
 import fastpool
 
 # Where the code finds the fastpool that is tested, and the helpers beside this file.
-PATH = os.pathsep.join(map(str, (Path(fastpool.__file__).parents[1], Path(__file__).parent)))
+HERE = Path(__file__).parent
+PATH = os.pathsep.join(map(str, (Path(fastpool.__file__).parents[1], HERE)))
 
 
 def run(code, *, timeout=300, **environment):
@@ -17,7 +18,7 @@ def run(code, *, timeout=300, **environment):
     variables = {**os.environ, "PYTHONPATH": PATH, **environment}
     done = subprocess.run(
         [sys.executable, "-W", "always", "-c", textwrap.dedent(code)],
-        capture_output=True, text=True, check=False, timeout=timeout,
+        capture_output=True, text=True, check=False, timeout=timeout, cwd=HERE,
         env={name: value for name, value in variables.items() if value is not None},
     )  # fmt: skip
     assert done.returncode == 0, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -1,18 +1,22 @@
 """The choice of a backend, and what happens where one is missing or broken."""
 
 import asyncio
+import math
 import os
 import sys
 import textwrap
 import threading
+from contextlib import contextmanager
 from importlib.util import find_spec
+from types import ModuleType
 
 import numpy as np
 import pytest
 from process import run
 
 import fastpool
-from fastpool import dispatch
+from fastpool import dispatch, repeats
+from fastpool.backends import NotReady, numpy
 
 X = np.arange(16.0).reshape(4, 4)
 
@@ -21,13 +25,15 @@ X = np.arange(16.0).reshape(4, 4)
 def used(monkeypatch):
     """The names of the backends that calls have used, in order."""
     names = []
-    load = dispatch._load
+    run = dispatch.run
 
-    def spy(name):
-        names.append(name)
-        return load(name)
+    def spy(*arguments):
+        module, answer = run(*arguments)
+        names.append(module.__name__.rpartition(".")[2])
+        return module, answer
 
-    monkeypatch.setattr(dispatch, "_load", spy)
+    monkeypatch.setattr(dispatch, "run", spy)
+    monkeypatch.setattr(repeats, "find", lambda key: None)
     return names
 
 
@@ -36,7 +42,37 @@ def fresh(monkeypatch):
     """No default, no environment variable, nothing learnt."""
     monkeypatch.setattr(dispatch, "_process_default", None)
     monkeypatch.setattr(dispatch, "_environment", None)
-    monkeypatch.setattr(dispatch, "_numpy_seconds", {})
+    monkeypatch.setattr(dispatch, "_spent", {})
+    monkeypatch.setattr(dispatch, "_refused", {})
+
+
+@pytest.fixture
+def cold(monkeypatch):
+    """A Numba backend that compiles at its first use, and says how often it did."""
+    ready = set()
+
+    class Cold(ModuleType):
+        waiting = True
+
+        @contextmanager
+        def nothing_compiled(self):
+            self.waiting = False
+            yield
+            self.waiting = True
+
+        def compiled_functions(self):
+            return len(ready)
+
+        def forward(self, geometry, *arrays):
+            if geometry.windows not in ready:
+                if not self.waiting:
+                    self.waiting = True
+                    raise NotReady
+                ready.add(geometry.windows)
+            numpy.forward(geometry, *arrays)
+
+    monkeypatch.setitem(dispatch._modules, "numba", Cold("numba"))
+    return ready
 
 
 @pytest.mark.numba
@@ -65,8 +101,7 @@ def test_every_function_takes_a_backend(used):
     assert used == ["numba", "numpy", "numba"]
 
 
-@pytest.mark.numba
-def test_context_ends_with_an_error(used):
+def test_context_ends_with_an_error(used, cold):
     with pytest.raises(ZeroDivisionError), fastpool.use_backend("numba"):
         raise ZeroDivisionError
     fastpool.maxpool2d(X, 2, backend=None)
@@ -114,26 +149,33 @@ def test_unknown_names(monkeypatch, name):
             fastpool.maxpool2d(X, 2)
 
 
-@pytest.mark.numba
-def test_auto_hires_numba_when_it_has_earned_its_compilation(used):
+def test_auto_compiles_when_the_work_has_cost_as_much(used, cold):
     """Small calls stay in NumPy until together they have cost a compilation."""
-    fastpool.maxpool2d(X, 2)
-    assert used == ["numpy"]
-    cells = round(dispatch.COMPILE_SECONDS / dispatch.NUMPY_SECONDS_PER_CELL)
-    kernel = ("maxpool2d", X.dtype, np.dtype(np.int64))
-    dispatch.choose("maxpool2d", None, kernel, cells // 2)
-    dispatch.choose("maxpool2d", None, kernel, cells // 2)
-    fastpool.maxpool2d(X, 2)
-    assert used == ["numpy", "numpy", "numba", "numba"]
-    fastpool.maxpool2d(X.astype(np.float32), 2)
-    assert used[-1] == "numpy"
+    seconds = fastpool.maxpool2d(X, 2) is not None and next(iter(dispatch._spent.values()))
+    calls = math.ceil(dispatch.COMPILE_SECONDS / seconds)
+    for _ in range(calls):
+        fastpool.maxpool2d(X, 2)
+    assert used == ["numpy"] * (calls - 1) + ["numba"] * 2
+    assert len(cold) == 1
 
 
-@pytest.mark.numba
-def test_auto_takes_numba_once_it_was_asked_for(used):
+def test_auto_waits_for_no_compiler_in_a_small_call(used, cold):
+    """Another window is another kernel; and what is compiled for one call serves all."""
     fastpool.maxpool2d(X, 2, backend="numba")
+    for x in (X, X, X[1:], X.astype(np.float32)):
+        fastpool.maxpool2d(x, 2)
+        fastpool.maxpool2d(x, 3)
+    assert used[1:] == ["numba", "numpy"] * 4
+    fastpool.maxpool2d(X, 3, backend="numba")
+    fastpool.maxpool2d(X, 3)
+    assert used[-1] == "numba"
+    assert len(cold) == 2
+
+
+def test_auto_compiles_for_a_large_call_at_once(monkeypatch, used, cold):
+    monkeypatch.setattr(dispatch, "NUMPY_SECONDS_PER_CELL", dispatch.COMPILE_SECONDS / X.size)
     fastpool.maxpool2d(X, 2)
-    assert used == ["numba", "numba"]
+    assert used == ["numba"]
 
 
 @pytest.mark.numba
@@ -208,8 +250,7 @@ def test_without_numba(state, cause):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             for _ in range(3):
-                key = ("maxpool2d", x.dtype, np.dtype(np.int64))
-                dispatch._numpy_seconds[key] = dispatch.COMPILE_SECONDS
+                dispatch.FIRST_COMPILE_SECONDS = 0
                 assert fastpool.maxpool2d(x, 2).tolist() == [[5, 7], [13, 15]]
         assert [w.category for w in caught] == [RuntimeWarning]
         print(caught[0].message, caught[0].filename)

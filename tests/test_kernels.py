@@ -200,7 +200,7 @@ def test_without_the_compiler():
     code = """
 import warnings, numpy as np, fastpool
 from fastpool import dispatch
-dispatch.COMPILE_SECONDS = 0
+dispatch.FIRST_COMPILE_SECONDS = 0
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     print(fastpool.maxpool2d([[1, 2]], (1, 2)), len(caught))

@@ -12,15 +12,20 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numba
 import numpy as np
 from llvmlite import ir
 from numba import prange, types
+from numba.core.ccallback import CFunc
+from numba.core.compiler_lock import global_compiler_lock
 
+from ...cache_folders import folders
+from .. import BackendUnavailable, NotReady
+from .disk import KernelCache, must_be_ready
 from .vectors import BYTES, Cells, operation
 
 # Below so many cells of input or output, one thread does it all. On 2 idle cores two threads
@@ -36,29 +41,47 @@ _HEAD = object.__basicsize__
 
 _one_launch = threading.Lock()
 _forked = False  # from a process whose Numba threads were running
+_layer_failed = False
+# One thread compiles, and the others find its work done. Waiting for Numba's own lock instead,
+# eight threads would compile everything eight times.
+_compiling = threading.RLock()
+_functions: dict[Any, Any] = {}
+_drivers: dict[bool, Any] = {}
+
+# A part of a kernel; a call in its place makes a row of 32 cells twice as long. It is compiled
+# into what is kept on disk, and needs no file of its own. Without the two wrappers a cold
+# compile takes 2.9 s instead of 3.5.
+inlined: Any = numba.njit(  # type: ignore[call-overload]
+    forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy"
+)
 
 
-def inlined(function: Callable[..., Any]) -> Any:
-    """Compile a part of a kernel: a call instead makes a row of 32 cells twice as long."""
-    return _cached(
-        numba.njit,
-        forceinline=True,
-        no_cpython_wrapper=True,  # these two: a cold compile takes 2.9 s instead of 3.5
-        no_cfunc_wrapper=True,
-        error_model="numpy",
-    )(function)
+def _once(memory: dict[Any, Any], key: Any, make: Callable[[], Any]) -> Any:
+    """What was compiled before for this key, or is now.
 
-
-def _cached(compiler: Any, *signature: Any, **options: Any) -> Any:
-    """A decorator that keeps what it compiles on disk, where there is a place for it."""
-
-    def decorate(function: Callable[..., Any]) -> Any:
-        try:
-            return compiler(*signature, cache=True, **options)(function)
-        except RuntimeError:  # no folder to cache in: a read-only install without a home
-            return compiler(*signature, **options)(function)
-
-    return decorate
+    Raises
+    ------
+    NotReady
+        It would have to be compiled, or another thread is compiling, and that is not wanted.
+    BackendUnavailable
+        Numba or LLVM failed.
+    """
+    found = memory.get(key)
+    if found is not None:
+        return found
+    if not _compiling.acquire(blocking=not must_be_ready()):
+        raise NotReady("another thread is compiling")
+    try:
+        if key not in memory:
+            memory[key] = make()
+        return memory[key]
+    except (NotReady, MemoryError):
+        raise
+    except Exception as error:
+        text = f"backend 'numba' cannot be used: {type(error).__name__}: {error}"
+        raise BackendUnavailable(text) from error
+    finally:
+        _compiling.release()
 
 
 def cells(dtype: Any, lanes: int = 0) -> Cells:
@@ -67,17 +90,28 @@ def cells(dtype: Any, lanes: int = 0) -> Cells:
     return Cells(element, lanes or BYTES // np.dtype(dtype).itemsize)
 
 
-@cache
 def compiled(function: Callable[..., Any], **kinds: Any) -> Any:
     """The C function for some types of arguments; the others are 64-bit integers.
 
     None is for cells that are not wanted; a number is a constant, whatever the call passes.
     """
-    code = function.__code__
-    names = code.co_varnames[: code.co_argcount]
-    signature = types.int64(*(_type(name, kinds.get(name, types.int64)) for name in names))
-    # Divisors are at least 1: no test for zero.
-    return _cached(numba.cfunc, signature, error_model="numpy")(function)
+
+    def make() -> Any:
+        code = function.__code__
+        names = code.co_varnames[: code.co_argcount]
+        arguments = tuple(_type(name, kinds.get(name, types.int64)) for name in names)
+        # Divisors are at least 1: no test for zero.
+        made: Any = CFunc(function, (arguments, types.int64), {}, {"error_model": "numpy"})
+        made._cache = KernelCache(function)
+        made.compile()
+        return made
+
+    return _once(_functions, (function, tuple(kinds.items())), make)
+
+
+def compiled_functions() -> int:
+    """How many there are: what was not ready can be once there are more."""
+    return len(_functions) + len(_drivers)
 
 
 def address(function: Callable[..., Any], **kinds: Any) -> int:
@@ -141,12 +175,16 @@ def _parallel(kernel, x, output, indices, scratch, table, rows, tasks, size):  #
     return least
 
 
-@cache
 def _driver(parallel: bool) -> Any:
-    if parallel:
-        signature = types.int64(*[types.int64] * 9)
-        return _cached(numba.njit, signature, nogil=True, parallel=True)(_parallel)
-    return _cached(numba.njit, types.int64(*[types.int64] * 7), nogil=True)(_serial)
+    def make() -> Any:
+        function, numbers = (_parallel, 9) if parallel else (_serial, 7)
+        made: Any = numba.njit(nogil=True, parallel=parallel)(function)
+        made._cache = KernelCache(function)
+        made.compile(types.int64(*[types.int64] * numbers))
+        made.disable_compile()
+        return made
+
+    return _once(_drivers, parallel, make)
 
 
 def run(
@@ -171,12 +209,10 @@ def run(
     known to be thread-safe (workqueue ends the process).
     """
     arrays = kernel.address, id(x), id(output), id(indices)
-    if cells < FEWEST_CELLS or rows == 1 or _forked or numba.get_num_threads() == 1:
+    threads = 1 if rows == 1 else thread_count(cells)
+    layer = threading_layer() if threads > 1 else ""
+    if threads == 1 or cells < PARALLEL_CELLS.get(layer, FEWEST_CELLS):
         return _run_serial(arrays, table, scratch, rows)
-    layer = threading_layer()
-    if cells < PARALLEL_CELLS.get(layer, FEWEST_CELLS):
-        return _run_serial(arrays, table, scratch, rows)
-    threads = numba.get_num_threads()
     tasks = max(min(threads, rows), min(spread * threads, rows // grain))
     if layer in ("omp", "tbb"):
         return _run_parallel(arrays, table, scratch, rows, tasks)
@@ -188,9 +224,17 @@ def run(
         _one_launch.release()
 
 
+def prepare_drivers(cells: int) -> None:
+    """Compile the drivers that calls on so many cells need, here and in forked children."""
+    _driver(False)
+    if thread_count(cells) > 1:
+        _driver(True)
+
+
 def _run_serial(arrays: tuple[int, ...], table: np.ndarray, scratch: int, rows: int) -> int:
     memory = np.empty(scratch, np.uint8)
-    found: int = _driver(False)(*arrays, id(memory), id(table), rows)
+    driver = _drivers.get(False) or _driver(False)
+    found: int = driver(*arrays, id(memory), id(table), rows)
     return found
 
 
@@ -198,8 +242,30 @@ def _run_parallel(
     arrays: tuple[int, ...], table: np.ndarray, scratch: int, rows: int, tasks: int
 ) -> int:
     memory = np.empty((tasks, scratch), np.uint8)
-    found: int = _driver(True)(*arrays, id(memory), id(table), rows, tasks, scratch)
+    driver = _drivers.get(True) or _driver(True)
+    found: int = driver(*arrays, id(memory), id(table), rows, tasks, scratch)
     return found
+
+
+def thread_count(cells: int) -> int:
+    """Threads for so much work: one for little, so that small calls start none.
+
+    One in a child forked after Numba's threads were started: asking Numba there would wait for
+    locks that a thread of the parent may have held. One where no threading layer can be loaded.
+    """
+    global _layer_failed
+    if cells < FEWEST_CELLS or _forked or _layer_failed:
+        return 1
+    if threading_layer():
+        return numba.get_num_threads()
+    with global_compiler_lock:  # no process is forked while the threads are started
+        try:
+            return numba.get_num_threads()
+        except ValueError as error:
+            _layer_failed = True
+            text = f"fastpool: no threading layer of Numba, so one thread does it all: {error}"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+            return 1
 
 
 def threading_layer() -> str:
@@ -210,13 +276,27 @@ def threading_layer() -> str:
         return ""
 
 
+def _before_fork() -> None:
+    """Let a compilation end first: the child would inherit its locks, and nobody to free them."""
+    _compiling.acquire()
+    global_compiler_lock.acquire()  # type: ignore[no-untyped-call]
+
+
 def _after_fork() -> None:
+    global_compiler_lock.release()  # type: ignore[no-untyped-call]
+    _compiling.release()
+
+
+def _after_fork_in_child() -> None:
     global _forked
     _forked = _forked or bool(threading_layer())
+    _after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+    )
 
 
 def describe() -> dict[str, str]:
@@ -230,13 +310,8 @@ def describe() -> dict[str, str]:
     layer = threading_layer() or "started with the first large call"
     return {
         "Numba": numba.__version__,
-        "threads": f"{numba.get_num_threads()} of {config.NUMBA_NUM_THREADS}",
+        "threads": f"{thread_count(FEWEST_CELLS)} of {config.NUMBA_NUM_THREADS}",
         "threading layer": f"{layer} (setting: {config.THREADING_LAYER})",
         "processor": f"{binding.get_host_cpu_name()}, vectors of {width} bits",
-        "kernel cache": _cache_folder(),
+        "kernel cache": ", ".join(map(str, folders())),
     }
-
-
-def _cache_folder() -> str:
-    statistics = getattr(_cached(numba.njit)(_cache_folder), "stats", None)
-    return str(getattr(statistics, "cache_path", None) or "none")
