@@ -147,6 +147,9 @@ def maxpool2d(
         An argument has a bad value or shape, or some window would hold no input cell.
     TypeError
         An argument has a bad type or dtype.
+    MemoryError
+        The result cannot be allocated, or the memory to compute it in; in the second case,
+        what `out` holds is undefined.
     BackendUnavailable
         A backend asked for by name cannot be used here.
 
@@ -194,11 +197,14 @@ def maxpool2d(
     module = None
     if repeat is not None:
         module = dispatch.choose(name, backend, repeat.kernel, x.size)  # type: ignore[union-attr]
-        found = repeats.outputs(repeat, x, out) if module is repeat.module else None
-        if found is not None:
-            output, places = found
-            repeat.run(x, output, places)  # type: ignore[arg-type]
-            return output if places is None else PoolResult(output, places)
+        try:
+            found = repeats.outputs(repeat, x, out) if module is repeat.module else None
+            if found is not None:
+                output, places = found
+                repeat.run(x, output, places)  # type: ignore[arg-type]
+                return output if places is None else PoolResult(output, places)
+        except MemoryError:
+            raise arrays.out_of_memory(name) from None
 
     data = arrays.as_data(name, "x", x)
     check_flag(name, "return_indices", return_indices)
@@ -230,13 +236,16 @@ def maxpool2d(
         module = dispatch.choose(name, backend, kernel, data.size)
     if output.size:
         window = index_format == "window"
-        module.forward(
-            geometry,
-            geometry.canonical(data),
-            geometry.canonical(output),
-            None if places is None else geometry.canonical(places),
-            window,
-        )
+        try:
+            module.forward(
+                geometry,
+                geometry.canonical(data),
+                geometry.canonical(output),
+                None if places is None else geometry.canonical(places),
+                window,
+            )
+        except MemoryError:
+            raise arrays.out_of_memory(name) from None
         if key is not None and hasattr(module, "prepared") and data.dtype.isnative:
             wanted = index_dtype if return_indices else None
             run = module.prepared(geometry, data.dtype, wanted, window)
@@ -290,7 +299,7 @@ def maxpool2d_backward(
     ------
     IndexError
         An index is none of the taps of its own window. What `out` holds is then undefined.
-    ValueError, TypeError, BackendUnavailable
+    ValueError, TypeError, MemoryError, BackendUnavailable
         As in `maxpool2d`.
 
     Notes
@@ -369,7 +378,7 @@ def maxunpool2d(
     IndexError
         An index lies outside the plane, the window or the input. Flat indices may name any
         cell of the plane, as in PyTorch. What `out` holds is then undefined.
-    ValueError, TypeError, BackendUnavailable
+    ValueError, TypeError, MemoryError, BackendUnavailable
         As in `maxpool2d`.
 
     Examples
@@ -411,13 +420,16 @@ def _scatter(
     key = (name, values.dtype, places.dtype)
     module = dispatch.choose(name, backend, key, target.size)
     if target.size:
-        offender = getattr(module, function)(
-            geometry,
-            geometry.canonical(values),
-            geometry.canonical(places),
-            geometry.canonical(target),
-            index_format == "window",
-        )
+        try:
+            offender = getattr(module, function)(
+                geometry,
+                geometry.canonical(values),
+                geometry.canonical(places),
+                geometry.canonical(target),
+                index_format == "window",
+            )
+        except MemoryError:
+            raise arrays.out_of_memory(name) from None
         if offender is not None:
             position = tuple(map(int, np.unravel_index(offender, places.shape)))
             free = function == "unpool" and index_format == "flat"

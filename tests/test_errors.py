@@ -183,7 +183,7 @@ def test_indices_must_be_integers(function, dtype):
         (
             backward,
             {"input_shape": (-1, 3, 4, 4)},
-            "maxpool2d_backward: input_shape must not be negative, got (-1, 3, 4, 4)",
+            "maxpool2d_backward: input_shape must be at least 0, got -1",
         ),
         (
             unpool,
@@ -405,9 +405,9 @@ def test_too_large_for_memory(backend):
     shape = (2**20, 2**20, 4, 4)
     grid = np.broadcast_to(np.float32(1), (2**20, 2**20, 2, 2))
     zero = np.broadcast_to(np.int64(0), grid.shape)
-    with pytest.raises((MemoryError, ValueError)):
+    with pytest.raises(MemoryError, match="maxpool2d_backward: a result of shape"):
         backward(grid, zero, shape, backend=backend)
-    with pytest.raises(ValueError, match="exceeds 64-bit sizes"):
+    with pytest.raises(MemoryError, match="maxpool2d_backward: a result of shape"):
         backward(
             np.broadcast_to(np.float32(1), (2**30, 2**24, 1, 1)),
             np.broadcast_to(np.int64(0), (2**30, 2**24, 1, 1)),
