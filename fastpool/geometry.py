@@ -58,6 +58,13 @@ class Axis:
         return self.output > 1 and self.span > self.stride
 
     @property
+    def empty_window(self) -> int | None:
+        """The first window without a cell, which an unpooling may have, or None."""
+        return first_empty_window(
+            self.size, self.output, self.kernel, self.stride, self.dilation, self.pad_low
+        )
+
+    @property
     def starts(self) -> np.ndarray:
         """Position of every window's first tap, negative in the padding; int64."""
         starts: np.ndarray = np.arange(self.output, dtype=np.int64) * self.stride - self.pad_low
@@ -276,14 +283,15 @@ def _pooling(
         size, span = sizes[axis], spans[axis]
         kernel, step, gap = spec.kernel[axis], spec.stride[axis], spec.dilation[axis]
         _check_limit(function, name, shape, (size + low + high, span))
-        empty = first_empty_window(size, outputs[axis], kernel, step, gap, low)
+        along = Axis(size, outputs[axis], kernel, step, gap, low)
+        empty = along.empty_window
         if empty is not None:
             raise ValueError(
                 f"{function}: window {empty} of the {_AXES[axis]} axis holds no input cell "
                 f"(kernel_size {spec.kernel}, stride {spec.stride}, padding {spec.padding}, "
                 f"dilation {spec.dilation}); {name} has shape {shape}"
             )
-        axes.append(Axis(size, outputs[axis], kernel, step, gap, low))
+        axes.append(along)
     return Geometry(lead, axes[0], axes[1], channels, layout)
 
 

@@ -276,6 +276,28 @@ def test_code_in_the_padding(backend, function):
             function(output, wrong, **options)
 
 
+@pytest.mark.parametrize(
+    ("kernel_size", "stride", "padding", "shape", "position"),
+    [
+        (2, 2, 2, (3, 3), (0, 0)),  # the first row of windows lies in the padding
+        (2, 2, ((0, 4), (0, 4)), (3, 3), (0, 1)),  # the last columns of windows
+        (1, 3, ((1, 0), (0, 0)), (4, 4), (0, 0)),
+        (2, 1, ((0, 5), (0, 0)), (7, 2), (3, 0)),
+    ],
+)
+def test_unpooling_windows_without_a_cell(backend, kernel_size, stride, padding, shape, position):
+    """No pooling has such windows, but an unpooling may, and no index is right for them."""
+    x = np.ones((5, *shape), np.float32)
+    codes = np.zeros(x.shape, np.uint8)
+    if kernel_size == 2 and padding == 2:
+        codes[:, 1:] = 3
+    with pytest.raises(IndexError) as caught:
+        fastpool.maxunpool2d(
+            x, codes, kernel_size, stride, padding, index_format="window", backend=backend
+        )
+    assert f"indices{[0, *position]} = 0 is not a tap" in str(caught.value)
+
+
 def test_backward_refuses_cells_of_other_windows(backend):
     """PyTorch adds such a gradient wherever the index points."""
     indices = INDICES.copy()
