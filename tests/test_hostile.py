@@ -8,7 +8,7 @@ import pytest
 import strategies
 from bits import assert_same
 from guards import KINDS, Guarded
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastpool
@@ -225,10 +225,13 @@ def guarded(draw, expected, otherwise):
     return [(*kind, draw(st.sampled_from(KINDS))) for kind in otherwise]
 
 
+# Most are errors, and soon over.
+many = settings(max_examples=4 * settings.default.max_examples)
 TWO = st.integers(1, 2)
 DTYPES = st.sampled_from(("float32", "int8")).map(np.dtype)
 
 
+@many
 @given(st.data(), geometries(), DTYPES)
 def test_forward(data, geometry, dtype):
     shape, arguments, plain = geometry
@@ -283,6 +286,7 @@ def codes_like(indices, plane):
     return choices(good, bad)
 
 
+@many
 @given(st.data(), geometries(), DTYPES, st.booleans())
 def test_backward_and_unpool(data, geometry, dtype, gradient):
     shape, arguments, plain = geometry
@@ -292,7 +296,7 @@ def test_backward_and_unpool(data, geometry, dtype, gradient):
     pooled = meaning_of(oracle.maxpool2d, (plain,), BAD, x, **options)
     if not isinstance(pooled, tuple):
         pooled = x, np.zeros(shape, np.int64)
-    spatial = shape[-2:] if options.get("layout", "NCHW") == "NCHW" else shape[-3:-1]
+    spatial = shape[-2:] if options.get("layout", "NCHW") == "NCHW" else (1, *shape)[-3:-1]
     values = check.adversarial(np.random.default_rng(0), pooled[0].shape, dtype, "random")
     values, array = data.draw(st.one_of(st.just((values, values)), arrays_like(values)))
     codes = codes_like(pooled[1], spatial[0] * spatial[1])
