@@ -82,3 +82,18 @@ SHAPES = {"flat": (17, 14, 13), "window": (3, 14, 40)}
 def test_guard_cells_stay(window, dtype, layout):
     for index_format, shape in SHAPES.items():
         check_guards(window, dtype, layout, shape, index_format)
+
+
+def test_with_bounds_checks(tmp_path):
+    """What Numba itself indexes, around the kernels, stays inside too: also on several threads."""
+    code = """
+    import numpy as np, fastpool, numba
+    from test_guards import SHAPES, check_guards
+    from test_kernels import WINDOWS
+
+    assert numba.config.BOUNDSCHECK == 1
+    for name in ("two taps", "doubling and stride"):
+        check_guards(WINDOWS[name], "float32", "NCHW", SHAPES["window"], "flat")
+    check_guards(WINDOWS["constant taps"], "float32", "NCHW", (3, 400, 500), "flat")
+    """
+    run(code, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(tmp_path), NUMBA_NUM_THREADS="2")
