@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any, Literal, NamedTuple, SupportsIndex, TypeAlias, overload
 
 import numpy as np
@@ -147,6 +148,9 @@ def maxpool2d(
         An argument has a bad value or shape, or some window would hold no input cell.
     TypeError
         An argument has a bad type or dtype.
+    MemoryError
+        The result cannot be allocated, or the memory to compute it in; in the second case,
+        what `out` holds is undefined.
     BackendUnavailable
         A backend asked for by name cannot be used here.
 
@@ -193,11 +197,14 @@ def maxpool2d(
     key = repeats.key_of(x, arguments) if chosen != "numpy" else None
     repeat = repeats.find(key)
     if repeat is not None:
-        found = repeats.outputs(repeat, x, out)
-        if found is not None:
-            output, places = found
-            repeat.run(x, output, places)  # type: ignore[arg-type]
-            return output if places is None else PoolResult(output, places)
+        try:
+            found = repeats.outputs(repeat, x, out)
+            if found is not None:
+                output, places = found
+                repeat.run(x, output, places)  # type: ignore[arg-type]
+                return output if places is None else PoolResult(output, places)
+        except MemoryError:
+            pass  # met again below, where it is explained
 
     data = arrays.as_data(name, "x", x)
     check_flag(name, "return_indices", return_indices)
@@ -225,10 +232,11 @@ def maxpool2d(
         wanted = geometry.index_dtype(index_format)
         places = arrays.output(name, "out", outs[1], shape, wanted, (data, output))
     window = index_format == "window"
-    module, _ = dispatch.run(
+    module, _ = _run(
+        name,
         chosen,
         "forward",
-        (name, data.dtype, wanted, geometry.windows),
+        (data.dtype, wanted, geometry.windows),
         data.size,
         geometry,
         geometry.canonical(data),
@@ -287,7 +295,7 @@ def maxpool2d_backward(
     ------
     IndexError
         An index is none of the taps of its own window. What `out` holds is then undefined.
-    ValueError, TypeError, BackendUnavailable
+    ValueError, TypeError, MemoryError, BackendUnavailable
         As in `maxpool2d`.
 
     Notes
@@ -366,7 +374,7 @@ def maxunpool2d(
     IndexError
         An index lies outside the plane, the window or the input. Flat indices may name any
         cell of the plane, as in PyTorch. What `out` holds is then undefined.
-    ValueError, TypeError, BackendUnavailable
+    ValueError, TypeError, MemoryError, BackendUnavailable
         As in `maxpool2d`.
 
     Examples
@@ -405,10 +413,11 @@ def _scatter(
     places = arrays.as_indices(name, indices, geometry.output_shape)
     inputs = (values, places)
     target = arrays.output(name, "out", out, geometry.input_shape, values.dtype, inputs)
-    _, offender = dispatch.run(
+    _, offender = _run(
+        name,
         dispatch.resolve(name, backend),
         function,
-        (name, values.dtype, places.dtype, geometry.windows),
+        (values.dtype, places.dtype, geometry.windows),
         target.size,
         geometry,
         geometry.canonical(values),
@@ -426,3 +435,13 @@ def _scatter(
             f"{(geometry.height.size, geometry.width.size)})"
         )
     return target if out is None else out
+
+
+def _run(
+    name: str, backend: str, part: str, kinds: tuple[Any, ...], cells: int, *arguments: Any
+) -> tuple[ModuleType, Any]:
+    """`dispatch.run`, whose MemoryError says which function had too little."""
+    try:
+        return dispatch.run(backend, part, (name, *kinds), cells, *arguments)
+    except MemoryError:
+        raise arrays.out_of_memory(name) from None

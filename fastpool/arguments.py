@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import reprlib
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,6 +14,14 @@ IndexFormat = Literal["flat", "window"]
 Pair = tuple[int, int]
 
 LARGEST = 2**63 - 1
+MOST_AXES = 64  # of an array; NumPy 1 has 32
+
+# A message shows the beginning of a long argument; the representation of a deeply nested one
+# would end in a RecursionError.
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 3
+_REPR.maxtuple = _REPR.maxlist = 16
+_REPR.maxother = 100
 
 
 class Windows(NamedTuple):
@@ -48,7 +57,7 @@ def _pair(function: str, name: str, value: object, least: int) -> Pair:
         number = integer(function, name, value, least)
         return number, number
     if len(values) != 2:
-        raise ValueError(f"{function}: {name} must be an integer or a pair, got {value!r}")
+        raise ValueError(f"{function}: {name} must be an integer or a pair, got {shown(value)}")
     return (
         integer(function, name, values[0], least),
         integer(function, name, values[1], least),
@@ -72,12 +81,23 @@ def _padding(function: str, value: object) -> tuple[Pair, Pair] | Literal["same"
 
 
 def entries(value: object) -> tuple[Any, ...] | None:
-    """The entries of a sequence, or None for anything that should be a number."""
+    """The entries of a sequence, or None for anything that should be a number.
+
+    Of more than an array has axes, which is too many for any argument, only the first ones.
+    """
     if isinstance(value, (tuple, list)):
-        return tuple(value)
+        return tuple(value[: MOST_AXES + 1])
     if isinstance(value, np.ndarray) and value.ndim:
-        return tuple(value)
+        return tuple(value[: MOST_AXES + 1])
     return None
+
+
+def shown(value: object) -> str:
+    """`value` as a message shows it, cut where it is long."""
+    try:
+        return _REPR.repr(value)
+    except Exception:  # that of the value's own, or Python's for an integer of 4301 digits
+        return f"<{type(value).__name__}>"
 
 
 def integer(function: str, name: str, value: object, least: int) -> int:
@@ -85,14 +105,15 @@ def integer(function: str, name: str, value: object, least: int) -> int:
         raise TypeError(f"{function}: {name} must be an integer, got {value!r}")
     try:
         number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
+    except Exception as error:  # an object's own __index__ may raise any
+        cause = None if isinstance(error, TypeError) else error
         raise TypeError(
             f"{function}: {name} must be an integer, got {type(value).__name__}"
-        ) from None
+        ) from cause
     if number < least:
-        raise ValueError(f"{function}: {name} must be at least {least}, got {number}")
+        raise ValueError(f"{function}: {name} must be at least {least}, got {shown(number)}")
     if number > LARGEST:
-        raise ValueError(f"{function}: {name} must be below 2**63, got {number}")
+        raise ValueError(f"{function}: {name} must be below 2**63, got {shown(number)}")
     return number
 
 
@@ -103,13 +124,11 @@ def input_sizes(function: str, value: object) -> tuple[int, ...]:
         raise TypeError(
             f"{function}: input_shape must be a sequence of integers, got {type(value).__name__}"
         )
-    try:
-        shape = tuple(operator.index(entry) for entry in values)
-    except TypeError:
-        raise TypeError(f"{function}: input_shape must be integers, got {value!r}") from None
-    if min(shape, default=0) < 0:
-        raise ValueError(f"{function}: input_shape must not be negative, got {shape}")
-    return shape
+    if len(values) > MOST_AXES:
+        raise ValueError(
+            f"{function}: input_shape has more than {MOST_AXES} axes, got {shown(value)}"
+        )
+    return tuple(integer(function, "input_shape", entry, 0) for entry in values)
 
 
 def check_flag(function: str, name: str, value: object) -> None:
@@ -122,7 +141,7 @@ def check_choice(function: str, name: str, value: object, choices: tuple[str, ..
     if not isinstance(value, str):
         raise TypeError(f"{function}: {name} must be one of {choices}, got {type(value).__name__}")
     if value not in choices:
-        raise ValueError(f"{function}: {name} must be one of {choices}, got {value!r}")
+        raise ValueError(f"{function}: {name} must be one of {choices}, got {shown(value)}")
 
 
 def check_codes(function: str, kernel: Pair, index_format: object) -> None:

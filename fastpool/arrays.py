@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -68,7 +67,8 @@ def data_type(function: str, name: str, value: Any) -> np.dtype[Any]:
 
 
 def _check_dtype(function: str, name: str, dtype: np.dtype[Any]) -> None:
-    known = dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize <= 8)
+    # ml_dtypes calls one of its 8-bit floats "f" too.
+    known = dtype.kind in "iub" or (dtype.kind == "f" and 2 <= dtype.itemsize <= 8)
     if not (known or is_bfloat16(dtype)):
         raise TypeError(f"{function}: {name} has dtype {dtype}; supported are {', '.join(DTYPES)}")
 
@@ -110,15 +110,21 @@ def output(
     ------
     TypeError, ValueError
         `out` is no array, or has another shape or dtype, or is read-only, or shares
-        memory with one of `others` or with itself; or the array would be too large.
+        memory with one of `others` or with itself.
+    MemoryError
+        The array cannot be allocated, or is larger than any array.
     """
     dtype = dtype if dtype.isnative else dtype.newbyteorder("=")
     if out is None:
-        if math.prod(shape) * dtype.itemsize >= 2**63:
-            raise ValueError(f"{function}: {name} of shape {shape} exceeds 64-bit sizes")
-        return np.empty(shape, dtype)
+        try:
+            return np.empty(shape, dtype)
+        except (MemoryError, ValueError):  # ValueError: sizes whose product has no 64 bits
+            raise MemoryError(
+                f"{function}: a result of shape {shape} and dtype {dtype} cannot be allocated"
+            ) from None
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise TypeError(f"{function}: {name} must be a NumPy array, got {type(out).__name__}")
+    out = np.asarray(out)
     check_shape(function, name, out.shape, shape)
     if out.dtype != dtype:
         raise ValueError(f"{function}: {name} has dtype {out.dtype}, required is {dtype}")
@@ -129,7 +135,12 @@ def output(
     for other in others:
         if _overlap(out, other):
             raise ValueError(f"{function}: {name} overlaps another argument in memory")
-    return np.asarray(out)
+    return out
+
+
+def out_of_memory(function: str) -> MemoryError:
+    """What is raised where a backend finds no memory to work in."""
+    return MemoryError(f"{function}: not enough memory to work in")
 
 
 def _as_array(function: str, name: str, value: object) -> np.ndarray:
@@ -137,16 +148,21 @@ def _as_array(function: str, name: str, value: object) -> np.ndarray:
         raise TypeError(f"{function}: {name} is a masked array, and masks are not supported")
     try:
         return np.asarray(value)
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{function}: {name} cannot be made an array: {error}") from None
+    except MemoryError:
+        raise MemoryError(f"{function}: {name} cannot be made an array: out of memory") from None
+    except Exception as error:  # an object's own __array__ may raise any
+        known = isinstance(error, (TypeError, ValueError))
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{function}: {name} cannot be made an array: {error}") from (
+            None if known else error
+        )
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two arrays share an element; in doubt, they do."""
     try:
         return np.shares_memory(a, b, max_work=OVERLAP_WORK)  # type: ignore[arg-type]
-    except np.exceptions.TooHardError:
+    except (np.exceptions.TooHardError, OverflowError):
         return True
 
 

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from . import backends as package
 from .backends import BackendUnavailable, NotReady
 from .geometry import Geometry
+from .interrupts import held_back
 
 # The package is imported here, which sets fastpool.backends, so that the later import of its
 # modules cannot put it in the place of the public function of that name.
@@ -254,7 +255,7 @@ def load(name: str) -> ModuleType:
     if isinstance(module, ModuleType):
         return module
     if module is None:
-        with _loading:
+        with _loading, held_back():
             try:
                 module = importlib.import_module(_TABLE[name])
             except Exception as error:  # a Numba at odds with this NumPy raises any of several

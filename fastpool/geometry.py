@@ -32,6 +32,8 @@ from .empty_windows import first_empty_window
 # What the kernels compute with int64 (positions, window starts, spans) stays below
 # this bound, so that the sum of any two of them fits.
 LIMIT = 2**62
+# Up to so many leading axes, NumPy has room for one more, and indexes along all of them.
+MOST_LEADING = 16
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,13 @@ class Axis:
     def overlapping(self) -> bool:
         """Whether a cell can belong to two windows."""
         return self.output > 1 and self.span > self.stride
+
+    @property
+    def empty_window(self) -> int | None:
+        """The first window without a cell, which an unpooling may have, or None."""
+        return first_empty_window(
+            self.size, self.output, self.kernel, self.stride, self.dilation, self.pad_low
+        )
 
     @property
     def starts(self) -> np.ndarray:
@@ -98,6 +107,12 @@ class Geometry:
     def output_shape(self) -> tuple[int, ...]:
         return self._shape(self.height.output, self.width.output)
 
+    @cached_property
+    def _left_out(self) -> tuple[int, ...]:
+        """The leading axes that canonical arrays lack: those of length 1, where there are many."""
+        many = len(self.lead) > MOST_LEADING
+        return tuple(i for i, n in enumerate(self.lead) if many and n == 1)
+
     @property
     def overlapping(self) -> bool:
         """Whether a cell can belong to two windows."""
@@ -121,11 +136,14 @@ class Geometry:
     def canonical(self, array: np.ndarray) -> np.ndarray:
         """A view of `array` as (leading axes, height, width, channels) in either layout.
 
-        There is at least one leading axis; NCHW has one channel.
+        There is at least one leading axis; where there are many, those of length 1 are left
+        out. NCHW has one channel.
         """
+        if self._left_out:
+            array = array.squeeze(self._left_out)
         if self.layout == "NCHW":
             array = array[..., np.newaxis]
-        return array if self.lead else array[np.newaxis]
+        return array if array.ndim > 3 else array[np.newaxis]
 
     @property
     def plane_cells(self) -> int:
@@ -139,9 +157,10 @@ class Geometry:
         The index picks the group out of the leading axes of a canonical array.
         """
         count = max(1, cells // self.plane_cells)
+        lead = tuple(n for i, n in enumerate(self.lead) if i not in self._left_out)
         for first in range(0, self.planes, count):
             numbers = np.arange(first, min(first + count, self.planes))
-            yield first, np.unravel_index(numbers, self.lead or (1,))
+            yield first, np.unravel_index(numbers, lead or (1,))
 
     def _shape(self, height: int, width: int) -> tuple[int, ...]:
         if self.layout == "NCHW":
@@ -273,14 +292,15 @@ def _pooling(
         size, span = sizes[axis], spans[axis]
         kernel, step, gap = spec.kernel[axis], spec.stride[axis], spec.dilation[axis]
         _check_limit(function, name, shape, (size + low + high, span))
-        empty = first_empty_window(size, outputs[axis], kernel, step, gap, low)
+        along = Axis(size, outputs[axis], kernel, step, gap, low)
+        empty = along.empty_window
         if empty is not None:
             raise ValueError(
                 f"{function}: window {empty} of the {_AXES[axis]} axis holds no input cell "
                 f"(kernel_size {spec.kernel}, stride {spec.stride}, padding {spec.padding}, "
                 f"dilation {spec.dilation}); {name} has shape {shape}"
             )
-        axes.append(Axis(size, outputs[axis], kernel, step, gap, low))
+        axes.append(along)
     return Geometry(lead, axes[0], axes[1], channels, layout)
 
 

@@ -127,6 +127,23 @@ def test_large_but_valid_numbers(backend, index_format):
     assert gradient.sum() == gradient[3, 3] == 2.0
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.float32])
+@pytest.mark.parametrize("dilation", [2**31 + 1, 2**53 + 1, 2**60, 2**61 - 1, 2**62 - 41])
+def test_huge_dilations(backend, dilation, dtype):
+    """Times the width they exceed 64 bits; of the taps that far apart, one row lies inside."""
+    x = np.random.default_rng(0).integers(0, 99, (2, 32, 40)).astype(dtype)
+    plane = np.arange(x[0].size).reshape(x[0].shape)
+    for kernel, pad, top in ((1, 0, 0), (2, dilation, 0), (2, dilation - 3, 3), (3, dilation, 0)):
+        if kernel == 3 and 2 * dilation + 32 >= 2**62:
+            continue
+        output, indices = fastpool.maxpool2d(
+            x, (kernel, 1), 1, ((pad, 0 if kernel < 3 else dilation), (0, 0)), (dilation, 1),
+            return_indices=True, backend=backend,
+        )  # fmt: skip
+        assert (output == x[:, top:]).all()
+        assert (indices == plane[top:]).all()
+
+
 @pytest.mark.parametrize("kernel", [2**16 + 1, 2**32 + 1, 2**40 + 1, 2**53 + 1])
 def test_indices_of_any_kernel(backend, kernel):
     x = np.arange(16.0).reshape(4, 4)

@@ -213,7 +213,7 @@ def _scatter_call(
     function: Callable[..., Any] = scatter_any
     if not tied:
         spread = 1  # an index can name any cell: every band of a plane walks through all of them
-    elif exact or (geometry.overlapping and not add):
+    elif exact or not (add or _plain(geometry)):
         pass
     elif gathers(geometry, memories):
         function, rows = gather_rows, geometry.planes * geometry.height.output
@@ -225,6 +225,12 @@ def _scatter_call(
     kernel = _kernel(function, dtype, index_dtype)
     table = make_table(geometry, window, memories, own)
     return kernel, table, scratch, rows, spread
+
+
+def _plain(geometry: Geometry) -> bool:
+    """Whether each cell lies in one window at most, and each window holds a cell."""
+    axes = geometry.height, geometry.width
+    return not geometry.overlapping and all(axis.empty_window is None for axis in axes)
 
 
 @cache

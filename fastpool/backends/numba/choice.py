@@ -105,6 +105,8 @@ def choose_codes(geometry: Geometry, itemsize: int, flat: bool) -> Codes:
         row_step, column_step = height.dilation * width.size, width.dilation
         row_bits = max(right.bit_length(), 1)
     largest = down * row_step + right * column_step
+    # A step of a huge dilation is taken modulo 2**64, as are the sums of which it is a part.
+    row_step = (row_step + 2**63) % 2**64 - 2**63
     if itemsize < 4 and largest < 2**31:
         narrow_step = 1 << row_bits if flat else row_step
         if down * narrow_step + right < 2 ** (8 * itemsize):

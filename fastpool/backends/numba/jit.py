@@ -24,6 +24,7 @@ from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
 
 from ...cache_folders import folders
+from ...interrupts import held_back
 from .. import BackendUnavailable, NotReady
 from .disk import KernelCache, must_be_ready
 from .vectors import BYTES, Cells, operation
@@ -73,7 +74,8 @@ def _once(memory: dict[Any, Any], key: Any, make: Callable[[], Any]) -> Any:
         raise NotReady("another thread is compiling")
     try:
         if key not in memory:
-            memory[key] = make()
+            with held_back():
+                memory[key] = make()
         return memory[key]
     except (NotReady, MemoryError):
         raise

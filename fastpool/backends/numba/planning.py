@@ -83,7 +83,9 @@ def plan_forward(
 
     # Windows share rows if their starts are congruent modulo the dilation.
     common = math.gcd(height.stride, height.dilation)
-    phases, ring_step, batch = height.dilation // common, height.stride // common, 1
+    # More phases than rows of windows, of which no two share any, would overflow the table.
+    phases = min(height.dilation // common, height.output)
+    ring_step, batch = height.stride // common, 1
     line = width.output * channels
     if not wide and ring_step <= height.kernel:
         fitting = RING_BYTES // (pitch * (item + code_size) + stage)

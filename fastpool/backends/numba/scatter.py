@@ -107,8 +107,11 @@ def scatter_any(x, output, indices, scratch, table, first_row, last_row):
                     set_cell(output, to + h * to_row + w * to_column + c * to_channel, 0)
         low, high = 0, outputs
         if table[TIED]:
-            low = max(0, -((span - 1 - pad - start) // stride))
-            high = min(outputs, (stop - 1 + pad) // stride + 1)
+            # Windows beyond the plane, which unpooling may have, belong to its first and last band.
+            if start > 0:
+                low = max(0, -((span - 1 - pad - start) // stride))
+            if stop < height:
+                high = min(outputs, (stop - 1 + pad) // stride + 1)
         for oh in range(low, high):
             for ow in range(length):
                 for c in range(channels):

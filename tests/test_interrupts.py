@@ -1,0 +1,110 @@
+"""Ctrl-C while Numba is imported, while it compiles, and in long calls: the process goes on."""
+
+import pytest
+from process import run
+
+pytest.importorskip("numba")
+
+# Every KeyboardInterrupt is raised to the caller, and after it all is as if it had never been.
+CODE = """
+    import os, signal, sys, threading, time
+    import numpy as np, fastpool
+
+    def press():
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def pool(x, backend="numba"):
+        results = fastpool.maxpool2d(x, 3, 2, 1, return_indices=True, backend=backend)
+        gradient = fastpool.maxpool2d_backward(*results, x.shape, 3, 2, 1, backend=backend)
+        return [array.tobytes() for array in (*results, gradient)]
+
+    def interrupted(x):
+        try:
+            pool(x)
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    x = np.random.default_rng(0).integers(0, 9, (4, 150, 150)).astype(np.float32)
+    expected = pool(x, "numpy")
+"""
+
+
+def check(code, **environment):
+    code = CODE + code + '\n    assert pool(x) == expected\n    print("right")'
+    assert run(code, **environment).endswith("right")
+
+
+@pytest.mark.parametrize(
+    "module", ["numba.core.config", "numba.core.types", "numba.core.pylowering"]
+)
+def test_while_numba_is_imported(module):
+    check(f"""
+    class Finder:
+        def find_spec(self, name, path=None, target=None):
+            if name == "{module}":
+                sys.meta_path.remove(self)
+                press()
+    sys.meta_path.insert(0, Finder())
+    assert interrupted(x)
+    """)
+
+
+def test_while_it_compiles(tmp_path):
+    """At the start of every function, and where LLVM hands over what it made."""
+    code = """
+    import llvmlite.binding as llvm
+    from fastpool.backends import numba
+    from fastpool.backends.numba import disk
+    load, count = disk.KernelCache.load_overload, 0
+    def load_overload(*arguments):
+        press()
+        return load(*arguments)
+    disk.KernelCache.load_overload = load_overload
+    from numba.core.codegen import CPUCodeLibrary
+    store = CPUCodeLibrary._object_compiled_hook.__func__
+    def hook(cls, *arguments):
+        press()
+        store(cls, *arguments)
+    CPUCodeLibrary._object_compiled_hook = classmethod(hook)
+    while interrupted(x):
+        count += 1
+        assert count < 100
+    assert count == len(numba.jit._functions) + len(numba.jit._drivers)
+    """
+    check(code, NUMBA_CACHE_DIR=str(tmp_path))
+
+
+def test_in_a_long_call():
+    """The kernel ends first; its result is lost, nothing else."""
+    check("""
+    large = np.broadcast_to(np.float32(1), (64, 2000, 2000))
+    out = np.empty((64, 999, 999), np.float32)
+    fastpool.maxpool2d(large, 3, 2, out=out, backend="numba")
+    pressing = threading.Timer(0.05, press)
+    try:
+        pressing.start()
+        while True:
+            fastpool.maxpool2d(large, 3, 2, out=out, backend="numba")
+    except KeyboardInterrupt:
+        pass
+    assert (out == 1).all()
+    """)
+
+
+def test_its_handler_is_the_callers():
+    """One of the caller's own is called once and stays; none is put where there was none."""
+    check("""
+    calls = []
+    signal.signal(signal.SIGINT, lambda *arguments: calls.append(arguments))
+    handler = signal.getsignal(signal.SIGINT)
+    from fastpool.interrupts import held_back
+    with held_back():
+        press()
+        assert not calls
+    assert len(calls) == 1 and signal.getsignal(signal.SIGINT) is handler
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with held_back():
+        press()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    """)
