@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from fastpool import bench, bench_measure, dispatch, peers
+from fastpool import bench, bench_measure, dispatch, peers, repeats
 from fastpool.__main__ import main
 from fastpool.peers import Contender, Problem
 
@@ -136,6 +136,7 @@ def test_command_without_other_libraries(small, alone, capsys):
 
 
 def test_command_without_numba(monkeypatch, capsys):
+    monkeypatch.setattr(repeats, "_repeats", {})  # else a call that was made before needs no check
     monkeypatch.setitem(dispatch._modules, "numba", ImportError("no Numba for this Python"))
     assert main(["bench"]) == 2
     assert "no Numba for this Python" in capsys.readouterr().err

@@ -233,6 +233,7 @@ DTYPES = st.sampled_from(("float32", "int8")).map(np.dtype)
 
 @many
 @given(st.data(), geometries(), DTYPES)
+@pytest.mark.numba
 def test_forward(data, geometry, dtype):
     shape, arguments, plain = geometry
     x = check.adversarial(np.random.default_rng(0), shape, dtype, "ties")
@@ -288,6 +289,7 @@ def codes_like(indices, plane):
 
 @many
 @given(st.data(), geometries(), DTYPES, st.booleans())
+@pytest.mark.numba
 def test_backward_and_unpool(data, geometry, dtype, gradient):
     shape, arguments, plain = geometry
     known = isinstance(plain, dict)

@@ -128,6 +128,7 @@ def test_running_out_of_memory(backend):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc as Linux has it")
+@pytest.mark.numba
 def test_nothing_leaks():
     """After 10,000 calls of all sorts, errors among them, the process holds what it held."""
     code = """
