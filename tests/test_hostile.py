@@ -82,7 +82,9 @@ def choices(good=(), bad=(), huge=()):
     """Pairs of a value and what it means."""
     pairs = [*good, *((value, BAD) for value in bad), *((value, UNKNOWN) for value in huge)]
     # By number: some of the values cannot be hashed, or shown.
-    return st.integers(0, len(pairs) - 1).map(pairs.__getitem__)
+    strategy = st.integers(0, len(pairs) - 1).map(pairs.__getitem__)
+    strategy.pairs = pairs
+    return strategy
 
 
 ZERO_AND_NONE = (0, (0, 1), (1, 0), None)
@@ -249,6 +251,20 @@ def test_forward(data, geometry, dtype):
     arguments["return_indices"] = returns
     outs = guarded(data.draw, expected, [(shape, dtype), (shape, np.int64)][: data.draw(TWO)])
     settle(fastpool.maxpool2d, (x,), arguments, outs, expected)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_every_value_of(name):
+    """Each hostile value once, on its own."""
+    x = np.arange(24, dtype=np.int8).reshape(4, 6, 1)
+    plain = {"kernel_size": 2, "layout": "NHWC"}
+    for value, meaning in HOSTILE[name].pairs:
+        known = not isinstance(meaning, enum.Enum)
+        options = {**plain, name: meaning if known else plain.get(name, 1)}
+        expected = meaning_of(oracle.maxpool2d, (meaning,), BAD, x, **options)
+        if known and isinstance(expected, tuple):
+            expected = expected[:1]
+        settle(fastpool.maxpool2d, (x,), {**plain, name: value}, None, expected)
 
 
 def shapes_like(shape):

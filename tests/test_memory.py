@@ -130,7 +130,7 @@ def test_running_out_of_memory(backend):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc as Linux has it")
 @pytest.mark.numba
 def test_nothing_leaks():
-    """After 10,000 calls of all sorts, errors among them, the process holds what it held."""
+    """After 20,000 calls of all sorts, errors among them, the process holds what it held."""
     code = """
     import gc, resource
     import numpy as np, fastpool
@@ -168,7 +168,7 @@ def test_nothing_leaks():
     rng = np.random.default_rng(0)
     calls(rng, 2500)  # fills all caches, which hold as many calls as they may
     before = resident()
-    calls(rng, 2500)  # of four each
+    calls(rng, 5000)  # of four each
     print(resident() - before)
     """
     grown = float(run(code))
