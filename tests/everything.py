@@ -8,6 +8,7 @@ import faulthandler
 import os
 import sys
 import traceback
+from contextvars import ContextVar
 from unittest import mock
 
 import numpy as np
@@ -60,6 +61,10 @@ def answers(backend, x=X):
 EXPECTED = answers("numpy")
 
 
+# The backend of the last call made in this thread or task, where `spy` looks.
+used = ContextVar("used")
+
+
 def check(backend="numba"):
     """All answers are those of the NumPy backend, to the bit; True, for who counts."""
     found = answers(backend)
@@ -78,11 +83,14 @@ def check_in_parallel():
     assert jit.threading_layer() == os.environ["NUMBA_THREADING_LAYER"]
 
 
-def backend_used():
-    """The name of the backend that a call made here and now takes."""
-    with mock.patch.object(dispatch, "_load", wraps=dispatch._load) as load:
-        fastpool.maxpool2d(X, *WINDOW)
-    return load.call_args.args[0]
+def spy():
+    """Make `used` say, in each thread and task, the backend that its last call took."""
+
+    def load(name):
+        used.set(name)
+        return loading(name)
+
+    loading, dispatch._load = dispatch._load, load
 
 
 def fork(work=check):

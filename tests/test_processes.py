@@ -245,24 +245,26 @@ def test_joblib(warm, backend):
 def test_asyncio(warm):
     """Each task, and each thread that it starts, has the backend that the task has chosen."""
     warm("""
-        import asyncio
-        from everything import backend_used, check, check_in_parallel
+        import asyncio, fastpool
+        from everything import check, check_in_parallel, spy, used
+
+        def pool():
+            check(None)
+            return used.get()
 
         async def task(name):
             for _ in range(3):
                 with fastpool.use_backend(name):
                     await asyncio.sleep(0)
-                    check(None)
+                    assert pool() == name
                     await asyncio.sleep(0)
-                    assert backend_used() == name
-                    await asyncio.to_thread(check, None)
-                    assert await asyncio.to_thread(backend_used) == name
+                    assert await asyncio.to_thread(pool) == name
             return name
 
         async def tasks():
             return await asyncio.gather(*map(task, names))
 
-        import fastpool
+        spy()
         names = ["numpy", "numba"] * 4
         assert asyncio.run(tasks()) == names
         check_in_parallel()
@@ -273,7 +275,7 @@ def test_asyncio(warm):
 def test_signal_handler_that_pools(either):
     """The handler runs while the main thread is inside a call, whatever that holds."""
     either("""
-        import signal
+        import signal, fastpool
         from everything import check, check_in_parallel
 
         def handle(number, frame):
@@ -282,11 +284,69 @@ def test_signal_handler_that_pools(either):
 
         handled = []
         signal.signal(signal.SIGALRM, handle)
+        fastpool.backends()
         signal.setitimer(signal.ITIMER_REAL, 0.01)
         check()
         while len(handled) < 20: check()
         signal.setitimer(signal.ITIMER_REAL, 0)
         check_in_parallel()
+    """)
+
+
+@signals
+def test_signal_handler_that_pools_during_the_import(warm):
+    """Numba is not there yet: the handler gets right answers or hears so, and the call its own."""
+    warm("""
+        import signal, sys, fastpool
+        from fastpool import dispatch
+        from everything import check, check_in_parallel
+
+        def handle(number, frame):
+            check("numpy")
+            check(None)
+            try:
+                check("numba")
+            except fastpool.BackendUnavailable:
+                refused.append(1)
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+        refused = []
+        dispatch.COMPILE_SECONDS = 0
+        signal.signal(signal.SIGALRM, handle)
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        check()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert refused
+        check_in_parallel()
+    """)
+
+
+@signals
+def test_signal_handler_that_raises_during_the_import(warm):
+    """An error that is not Numba's is no reason to think that Numba is broken."""
+    warm("""
+        import signal, sys
+        from everything import check, check_in_parallel
+
+        class Hurry(Exception): pass
+
+        class Finder:
+            def find_spec(self, name, path=None, target=None):
+                if name == "numba":
+                    sys.meta_path.remove(self)
+                    signal.raise_signal(signal.SIGALRM)
+
+        def handle(number, frame):
+            raise Hurry
+
+        signal.signal(signal.SIGALRM, handle)
+        sys.meta_path.insert(0, Finder())
+        try:
+            check()
+        except Hurry:
+            check_in_parallel()
+        else:
+            assert False
     """)
 
 
