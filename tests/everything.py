@@ -14,17 +14,24 @@ from unittest import mock
 import numpy as np
 
 import fastpool
-from fastpool import dispatch
+from fastpool import dispatch, repeats
 
 # A compilation of everything takes 7 s of one core, and some tests make eight processes do it.
-SECONDS = int(os.environ.get('EVERYTHING_SECONDS', 150))
+SECONDS = int(os.environ.get("EVERYTHING_SECONDS", "150"))
 
 
 def _watch():
     faulthandler.dump_traceback_later(SECONDS, exit=True)
 
 
+def _end(error):
+    """An error that Python can only print, as one in a hook of fork, ends the process too."""
+    traceback.print_exception(error.exc_type, error.exc_value, error.exc_traceback)
+    os._exit(1)
+
+
 _watch()
+sys.unraisablehook = _end
 if hasattr(os, "register_at_fork"):
     # Its thread is not there in a child, which would wait for it.
     os.register_at_fork(
@@ -75,6 +82,7 @@ def check(backend="numba"):
 
 def check_in_parallel():
     """Also: every function starts threads, on the layer that the environment names."""
+    fastpool.backends()  # imports it as every user's call does
     from fastpool.backends.numba import jit
 
     with mock.patch.object(jit, "_run_parallel", wraps=jit._run_parallel) as launch:
@@ -86,11 +94,13 @@ def check_in_parallel():
 def spy():
     """Make `used` say, in each thread and task, the backend that its last call took."""
 
-    def load(name):
-        used.set(name)
-        return loading(name)
+    def run(*arguments):
+        module, answer = running(*arguments)
+        used.set(module.__name__.rpartition(".")[2])
+        return module, answer
 
-    loading, dispatch._load = dispatch._load, load
+    running, dispatch.run = dispatch.run, run
+    repeats.find = lambda key: None
 
 
 def fork(work=check):
