@@ -245,7 +245,7 @@ def maxpool2d(
         window,
     )
     if key is not None:
-        repeats.remember(key, arguments, module, geometry, data.dtype, wanted, window)
+        repeats.remember(key, module, geometry, data.dtype, wanted, window)
     output = output if outs[0] is None else outs[0]
     if places is None:
         return output

@@ -16,7 +16,8 @@ import numpy as np
 from .backends import NotReady
 from .geometry import Geometry
 
-# Tuples are no part: they may hold numbers of several types.
+# Tuples are no part: they may hold numbers of several types. Nor is anything whose hash could be
+# an error, or the end of the process, as that of a tuple nested a million times.
 _PLAIN = frozenset((int, bool, str, type(None)))
 _MOST = 1024
 
@@ -34,17 +35,15 @@ _repeats: dict[Hashable, Repeat] = {}
 
 def key_of(x: object, arguments: tuple[object, ...]) -> Hashable:
     """What tells calls apart; None for a call that is not remembered."""
-    if type(x) is np.ndarray and x.flags.c_contiguous:
-        return x.shape, x.dtype, arguments, *map(type, arguments)
-    return None
+    if type(x) is not np.ndarray or not x.flags.c_contiguous:
+        return None
+    kinds = tuple(map(type, arguments))
+    return (x.shape, x.dtype, arguments, kinds) if _PLAIN.issuperset(kinds) else None
 
 
 def find(key: Hashable) -> Repeat | None:
     """The call with this key, if there was one."""
-    try:
-        return _repeats.get(key)
-    except TypeError:  # a list among the arguments
-        return None
+    return _repeats.get(key)
 
 
 def outputs(repeat: Repeat, x: Any, out: Any) -> tuple[np.ndarray, np.ndarray | None] | None:
@@ -74,7 +73,6 @@ def _plain(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], x: np.ndarray
 
 def remember(
     key: Hashable,
-    arguments: tuple[object, ...],
     module: ModuleType,
     geometry: Geometry,
     dtype: np.dtype[Any],
@@ -82,9 +80,7 @@ def remember(
     window: bool,
 ) -> None:
     """Keep a call that a backend has answered for the next one like it."""
-    if not (
-        hasattr(module, "prepared") and dtype.isnative and _PLAIN.issuperset(map(type, arguments))
-    ):
+    if not (hasattr(module, "prepared") and dtype.isnative):
         return
     try:
         with module.nothing_compiled():  # this call's own output may have been none of the plain

@@ -259,3 +259,25 @@ def test_repeated_calls_are_told_apart():
                     strict=True,
                 ):
                     assert_same(found, wanted)
+
+
+def test_arguments_without_a_hash_are_known_again_too():
+    """None of them is looked for among repeated calls, where its hash would be asked for."""
+
+    class Two:
+        def __index__(self):
+            return 2
+
+        def __hash__(self):
+            raise ZeroDivisionError
+
+    x, nested = np.ones((4, 4)), ()
+    for _ in range(10**6):
+        nested = (nested,)
+    for _ in range(2):
+        assert fastpool.maxpool2d(x, Two(), backend="numba").shape == (2, 2)
+        for hostile in (nested, memoryview(bytearray(2))):
+            with pytest.raises((TypeError, ValueError), match="maxpool2d: kernel_size"):
+                fastpool.maxpool2d(x, hostile, backend="numba")
+    while nested:  # freed layer by layer: all at once takes as deep a stack
+        (nested,) = nested
