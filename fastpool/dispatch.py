@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from . import backends as package
+from . import forks
 from .backends import BackendUnavailable, NotReady
 from .geometry import Geometry
 from .interrupts import held_back
@@ -62,7 +63,7 @@ class BackendStatus(NamedTuple):
 
 
 _modules: dict[str, ModuleType | Exception] = {}
-_loading = threading.RLock()
+_loading = forks.wait_for(threading.RLock())
 # What NumPy's answers have cost for want of each kernel.
 _spent: dict[Hashable, float] = {}
 # How many functions were compiled when a call like this was last found to need another.
@@ -274,15 +275,6 @@ def _check_name(what: str, name: object) -> str:
     if name not in _NAMES:
         raise ValueError(f"{what} must be one of {_NAMES}, got {name!r}")
     return name
-
-
-if hasattr(os, "register_at_fork"):
-    # A child would wait for ever for an import that a thread of its parent had begun.
-    os.register_at_fork(
-        before=_loading.acquire,
-        after_in_parent=_loading.release,
-        after_in_child=_loading.release,
-    )
 
 
 @lru_cache(maxsize=1)

@@ -23,6 +23,7 @@ from numba import prange, types
 from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
 
+from ... import forks
 from ...cache_folders import folders
 from ...interrupts import held_back
 from .. import BackendUnavailable, NotReady
@@ -41,11 +42,12 @@ FEWEST_CELLS = min(PARALLEL_CELLS.values())
 _HEAD = object.__basicsize__
 
 _one_launch = threading.Lock()
-_forked = False  # from a process whose Numba threads were running
 _layer_failed = False
+_started_in = 0  # the process in which Numba's threads were started for fastpool
 # One thread compiles, and the others find its work done. Waiting for Numba's own lock instead,
 # eight threads would compile everything eight times.
-_compiling = threading.RLock()
+_compiling = forks.wait_for(threading.RLock())
+forks.wait_for(global_compiler_lock)
 _functions: dict[Any, Any] = {}
 _drivers: dict[bool, Any] = {}
 
@@ -255,14 +257,17 @@ def thread_count(cells: int) -> int:
     One in a child forked after Numba's threads were started: asking Numba there would wait for
     locks that a thread of the parent may have held. One where no threading layer can be loaded.
     """
-    global _layer_failed
-    if cells < FEWEST_CELLS or _forked or _layer_failed:
+    global _layer_failed, _started_in
+    if cells < FEWEST_CELLS or _layer_failed:
         return 1
     if threading_layer():
-        return numba.get_num_threads()
+        inherited = forks.in_child() and _started_in != os.getpid()
+        return 1 if inherited else numba.get_num_threads()
     with global_compiler_lock:  # no process is forked while the threads are started
         try:
-            return numba.get_num_threads()
+            threads = numba.get_num_threads()
+            _started_in = os.getpid()
+            return threads
         except ValueError as error:
             _layer_failed = True
             text = f"fastpool: no threading layer of Numba, so one thread does it all: {error}"
@@ -276,29 +281,6 @@ def threading_layer() -> str:
         return str(numba.threading_layer())  # type: ignore[attr-defined]
     except ValueError:
         return ""
-
-
-def _before_fork() -> None:
-    """Let a compilation end first: the child would inherit its locks, and nobody to free them."""
-    _compiling.acquire()
-    global_compiler_lock.acquire()  # type: ignore[no-untyped-call]
-
-
-def _after_fork() -> None:
-    global_compiler_lock.release()  # type: ignore[no-untyped-call]
-    _compiling.release()
-
-
-def _after_fork_in_child() -> None:
-    global _forked
-    _forked = _forked or bool(threading_layer())
-    _after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
-    )
 
 
 def describe() -> dict[str, str]:
