@@ -256,7 +256,7 @@ def load(name: str) -> ModuleType:
     if isinstance(module, ModuleType):
         return module
     if module is None:
-        with _loading, held_back():
+        with held_back(), _loading:
             try:
                 module = importlib.import_module(_TABLE[name])
             except Exception as error:  # a Numba at odds with this NumPy raises any of several

@@ -77,6 +77,33 @@ def test_while_it_compiles(tmp_path):
     check(code, NUMBA_CACHE_DIR=str(tmp_path))
 
 
+def test_an_error_of_a_handler_is_no_error_of_the_compiler(tmp_path):
+    """It reaches the caller as it is, and with no lock held."""
+    code = """
+    from fastpool.backends import numba
+    from fastpool.backends.numba import disk
+
+    def raises(number, frame):
+        free.append(not numba.jit._compiling._is_owned())
+        raise ZeroDivisionError
+
+    def load_overload(*arguments):
+        press()
+        return load(*arguments)
+
+    free, load = [], disk.KernelCache.load_overload
+    disk.KernelCache.load_overload = load_overload
+    signal.signal(signal.SIGINT, raises)
+    try:
+        pool(x)
+    except ZeroDivisionError:
+        pass
+    assert free == [True]
+    disk.KernelCache.load_overload = load
+    """
+    check(code, NUMBA_CACHE_DIR=str(tmp_path))
+
+
 def test_in_a_long_call():
     """The kernel ends first; its result is lost, nothing else."""
     check("""

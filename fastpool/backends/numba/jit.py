@@ -72,20 +72,20 @@ def _once(memory: dict[Any, Any], key: Any, make: Callable[[], Any]) -> Any:
     found = memory.get(key)
     if found is not None:
         return found
-    if not _compiling.acquire(blocking=not must_be_ready()):
-        raise NotReady("another thread is compiling")
-    try:
-        if key not in memory:
-            with held_back():
+    with held_back():  # handlers run once the lock is free
+        if not _compiling.acquire(blocking=not must_be_ready()):
+            raise NotReady("another thread is compiling")
+        try:
+            if key not in memory:
                 memory[key] = make()
-        return memory[key]
-    except (NotReady, MemoryError):
-        raise
-    except Exception as error:
-        text = f"backend 'numba' cannot be used: {type(error).__name__}: {error}"
-        raise BackendUnavailable(text) from error
-    finally:
-        _compiling.release()
+            return memory[key]
+        except (NotReady, MemoryError):
+            raise
+        except Exception as error:
+            text = f"backend 'numba' cannot be used: {type(error).__name__}: {error}"
+            raise BackendUnavailable(text) from error
+        finally:
+            _compiling.release()
 
 
 def cells(dtype: Any, lanes: int = 0) -> Cells:
