@@ -5,6 +5,7 @@ import math
 import sys
 import textwrap
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from types import ModuleType
@@ -175,6 +176,56 @@ def test_auto_compiles_for_a_large_call_at_once(monkeypatch, used, cold):
     monkeypatch.setattr(dispatch, "NUMPY_SECONDS_PER_CELL", dispatch.COMPILE_SECONDS / X.size)
     fastpool.maxpool2d(X, 2)
     assert used == ["numba"]
+
+
+@pytest.fixture
+def jit(monkeypatch):
+    """The module that compiles, with nothing compiled yet."""
+    fastpool.backends()
+    module = sys.modules["fastpool.backends.numba.jit"]
+    monkeypatch.setattr(module, "_functions", {})
+    return module
+
+
+@pytest.mark.numba
+def test_auto_waits_for_no_other_threads_compilation(used, jit):
+    x = np.ones((1, 1, 31, 37))
+    with ThreadPoolExecutor(1) as other:
+        other.submit(jit._compiling.acquire).result()
+        fastpool.maxpool2d(x, 2)
+        other.submit(jit._compiling.release).result()
+    fastpool.maxpool2d(x, 2, backend="numba")
+    fastpool.maxpool2d(x, 2)
+    assert used == ["numpy", "numba", "numba"]
+
+
+@pytest.mark.numba
+def test_a_compilation_that_fails(monkeypatch, used, jit):
+    """NumPy answers, with one warning; who insists on Numba hears what it said."""
+
+    def fail(*arguments):
+        raise NotImplementedError("no such instruction")
+
+    monkeypatch.setattr(jit, "CFunc", fail)
+    monkeypatch.setattr(dispatch, "COMPILE_SECONDS", 0)
+    monkeypatch.setattr(dispatch, "_warned", False)
+    x = np.ones((1, 1, 33, 39))
+    with pytest.warns(RuntimeWarning, match="no such instruction; NumPy answers") as caught:
+        shapes = [fastpool.maxpool2d(x, 2).shape for _ in range(3)]
+    assert shapes == [(1, 1, 16, 19)] * 3
+    assert len(caught) == 1
+    with pytest.raises(fastpool.BackendUnavailable, match="NotImplementedError: no such instr"):
+        fastpool.maxpool2d(x, 2, backend="numba")
+    assert used == ["numpy"] * 3
+
+
+def test_accounts_are_bounded(monkeypatch, used, cold):
+    monkeypatch.setattr(dispatch, "_MOST", 3)
+    for size in range(1, 10):
+        fastpool.maxpool2d(np.ones((size, size)), size)
+        assert 1 <= len(dispatch._spent) <= 3
+        assert 1 <= len(dispatch._refused) <= 3
+    assert used == ["numpy"] * 9
 
 
 @pytest.mark.numba
