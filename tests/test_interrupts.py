@@ -12,6 +12,9 @@ CODE = """
     import os, signal, sys, threading, time
     import numpy as np, fastpool
 
+    # A shell lets what it starts in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def press():
         os.kill(os.getpid(), signal.SIGINT)
 
