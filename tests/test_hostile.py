@@ -253,6 +253,7 @@ def test_forward(data, geometry, dtype):
     settle(fastpool.maxpool2d, (x,), arguments, outs, expected)
 
 
+@pytest.mark.numba
 @pytest.mark.parametrize("name", HOSTILE)
 def test_every_value_of(name):
     """Each hostile value once, on its own."""
