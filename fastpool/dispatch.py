@@ -304,6 +304,6 @@ def _warn_once(cause: str) -> None:
 def _levels_to_caller() -> int:
     """The ``stacklevel`` of `_warn_once` that names the line which called fastpool."""
     level, frame = 1, sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__package__", "").startswith(__package__):
+    while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] == __package__:
         level, frame = level + 1, frame.f_back
     return level

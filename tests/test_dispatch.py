@@ -309,11 +309,15 @@ def test_without_numba(state, cause, call):
         x = np.arange(16.0).reshape(4, 4)
         output, indices = fastpool.maxpool2d(x, 2, return_indices=True, backend="numpy")
         expected = CALL, backend="numpy")
+
+        def pool():
+            return CALL)
+
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            line = sys._getframe().f_lineno + 2
+            line = pool.__code__.co_firstlineno + 1
             for _ in range(3):
-                found = CALL)
+                found = pool()
                 assert np.array_equal(found, expected)
         (warning,) = caught
         assert warning.category is RuntimeWarning
