@@ -7,6 +7,7 @@ so does whoever it forks: a lock that nobody can release is then a failure that 
 import faulthandler
 import os
 import sys
+import threading
 import traceback
 from contextvars import ContextVar
 from unittest import mock
@@ -92,6 +93,24 @@ def check_in_parallel():
         check()
     assert launch.call_count >= 5, launch.call_count
     assert jit.threading_layer() == os.environ["NUMBA_THREADING_LAYER"]
+
+
+def pool_beside():
+    """A thread that pools; the events that it has, and that it may end.
+
+    A thread that ends may hold a lock of the C library's unwinder, which no child can ever take
+    (seen with libgcc and GNU OpenMP's threads): it waits for the last fork.
+    """
+
+    def pool():
+        check_in_parallel()
+        pooled.set()
+        forked.wait()
+
+    pooled, forked = threading.Event(), threading.Event()
+    thread = threading.Thread(target=pool)
+    thread.start()
+    return thread, pooled, forked
 
 
 def spy():

@@ -156,25 +156,12 @@ def test_fork_beside_a_kernel(warm):
     """)
 
 
-# A thread that ends may hold a lock of the C library's unwinder, which no child can ever take
-# (libgcc before 13, and GNU OpenMP's threads): the threads below wait for the last fork.
-
-
 @forks
 def test_fork_beside_a_compilation(cold):
     """No child inherits a lock of the compiler that nobody will release."""
     cold("""
-        import threading
-        from everything import check_in_parallel, fork, wait
-
-        def pool():
-            check_in_parallel()
-            pooled.set()
-            forked.wait()
-
-        pooled, forked = threading.Event(), threading.Event()
-        thread = threading.Thread(target=pool)
-        thread.start()
+        from everything import check_in_parallel, fork, pool_beside, wait
+        thread, pooled, forked = pool_beside()
         children = []
         while not pooled.wait(1) and len(children) < 2 and thread.is_alive():
             children.append(fork())
@@ -191,17 +178,8 @@ def test_fork_beside_a_compilation(cold):
 def test_fork_beside_the_first_import(warm):
     """No child inherits a lock of an import that nobody will end."""
     warm("""
-        import threading
-        from everything import check_in_parallel, fork, wait
-
-        def pool():
-            check_in_parallel()
-            pooled.set()
-            forked.wait()
-
-        pooled, forked = threading.Event(), threading.Event()
-        thread = threading.Thread(target=pool)
-        thread.start()
+        from everything import check_in_parallel, fork, pool_beside, wait
+        thread, pooled, forked = pool_beside()
         while not pooled.is_set() and thread.is_alive(): wait(fork(), fork(lambda: None))
         forked.set()
         thread.join()
