@@ -273,11 +273,7 @@ def _pooling(
     for axis in (0, 1):
         low, high = pads[axis]
         size, span, step = sizes[axis], spans[axis], spec.stride[axis]
-        room = size + low + high - span
-        output = (-(-room // step) if ceil_mode else room // step) + 1
-        if ceil_mode and (output - 1) * step >= size + low:
-            output -= 1
-        outputs.append(output)
+        outputs.append(output_length(size, low, high, span, step, ceil_mode))
     if min(outputs) < 1:
         padded = tuple(size + low + high for size, (low, high) in zip(sizes, pads, strict=True))
         spread = max(spec.dilation) > 1
@@ -302,6 +298,19 @@ def _pooling(
             )
         axes.append(along)
     return Geometry(lead, axes[0], axes[1], channels, layout)
+
+
+def output_length(size: int, low: int, high: int, span: int, stride: int, ceil_mode: bool) -> int:
+    """How many windows an axis has; below 1 if there is no room for any.
+
+    PyTorch's and ONNX's rule: with `ceil_mode`, the last window must start before the padding at
+    the end. For whatever counts as an integer, the symbols of a compiler included.
+    """
+    room = size + low + high - span
+    output = (-(-room // stride) if ceil_mode else room // stride) + 1
+    if ceil_mode and (output - 1) * stride >= size + low:
+        output -= 1
+    return output
 
 
 def _check_limit(function: str, name: str, shape: tuple[int, ...], numbers: Iterable[int]) -> None:
