@@ -26,7 +26,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from ... import forks
 from ...cache_folders import folders
 from ...interrupts import held_back
-from .. import BackendUnavailable, NotReady
+from .. import BackendUnavailable, NotReady, is_one_thread
 from .disk import KernelCache, must_be_ready
 from .vectors import BYTES, Cells, operation
 
@@ -255,10 +255,11 @@ def thread_count(cells: int) -> int:
     """Threads for so much work: one for little, so that small calls start none.
 
     One in a child forked after Numba's threads were started: asking Numba there would wait for
-    locks that a thread of the parent may have held. One where no threading layer can be loaded.
+    locks that a thread of the parent may have held. One where no threading layer can be loaded,
+    and one where the caller has threads of its own.
     """
     global _layer_failed, _started_in
-    if cells < FEWEST_CELLS or _layer_failed:
+    if cells < FEWEST_CELLS or _layer_failed or is_one_thread():
         return 1
     if threading_layer():
         inherited = forks.in_child() and _started_in != os.getpid()
