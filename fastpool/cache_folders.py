@@ -25,7 +25,7 @@ def folders() -> tuple[Path, ...]:
     wished = os.environ.get("NUMBA_CACHE_DIR")
     installed = Path(__file__).parent / "__pycache__"
     places = (Path(wished),) if wished else (installed, _users_own())
-    name = f"fastpool-{_digest()}-{sys.implementation.cache_tag}"
+    name = f"fastpool-{source_digest()}-{sys.implementation.cache_tag}"
     return tuple(place.absolute() / name for place in places if place)
 
 
@@ -53,11 +53,13 @@ def _users_own() -> Path | None:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path(home, ".cache"), "fastpool")
 
 
-def _digest() -> str:
-    """A number of all sources that go into kernels, whatever their dates; in an archive too."""
+@cache
+def source_digest() -> str:
+    """A number of all sources of compiled code, whatever their dates, in an archive too."""
     digest = hashlib.sha256()
-    folder = resources.files("fastpool") / "backends" / "numba"
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+    package = resources.files("fastpool")
+    kernels = sorted((package / "backends" / "numba").iterdir(), key=lambda file: file.name)
+    for file in (*kernels, package / "interop" / "jitted.py"):
         if file.name.endswith(".py"):
             digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

@@ -25,7 +25,7 @@ from .jit import cells, compiled, run, thread_count
 from .jit import compiled_functions as compiled_functions
 from .jit import prepare_drivers as prepare_drivers
 from .plan import Memory, held_as, make_table, memory_of
-from .planning import plan_forward
+from .planning import Plan, plan_forward
 from .scatter import scatter_any, scatter_streams, split_streams, takes_streams
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
@@ -120,6 +120,38 @@ def unpool(
     bits = np.dtype(f"u{output.itemsize}")  # values are moved: four kernels serve all dtypes
     x, output = native(x).view(bits), output.view(bits)
     return _scatter(geometry, x, indices, output, window, window, False)
+
+
+def plan_in_place(
+    function: str,
+    geometry: Geometry,
+    window: bool,
+    source: np.ndarray,
+    output: np.ndarray,
+    places: np.ndarray | None,
+) -> Plan | None:
+    """How one thread runs a public function on native arrays where they lie; None if it cannot.
+
+    The kernel's result is 0 or more if some index is bad, which need not be the first one.
+    """
+    arrays = [geometry.canonical(array) for array in (source, output, places) if array is not None]
+    lying = [memory_of(_bits(array)) for array in arrays]
+    memories = tuple(memory for memory in lying if memory is not None)
+    if len(memories) < len(arrays):
+        return None
+    if function == "maxpool2d":
+        index_size = 0 if places is None else places.itemsize
+        return plan_forward(geometry, source.dtype, index_size, window, *memories)
+    add = function == "maxpool2d_backward"
+    if add and _is_summed_in_float32(source.dtype):
+        return None
+    dtype = source.dtype if add else np.dtype(f"u{source.itemsize}")
+    memories = memories[1], memories[0], memories[2]
+    tied, kinds = add or window, (dtype, arrays[2].dtype)
+    kernel, table, scratch, rows, _ = _scatter_call(
+        geometry, window, tied, add, memories, *kinds, 1, False
+    )
+    return Plan(kernel, table, scratch, rows, 1)
 
 
 def prepare_backward(

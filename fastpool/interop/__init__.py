@@ -1,0 +1,1 @@
+"""Max pooling where arrays are another library's: one module a guest, none imported unasked."""
