@@ -27,15 +27,29 @@ def test_public_functions_are_documented():
             assert getattr(fastpool, name).__doc__, name
 
 
+def assert_examples(text, more_than):
+    """A document's examples, which are more than some number, give what they show."""
+    test = doctest.DocTestParser().get_doctest(text, dict(NAMES), "README.md", None, 0)
+    assert len(test.examples) > more_than
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert runner.run(test).failed == 0
+
+
 @pytest.mark.skipif(not README.is_file(), reason="the README is not installed")
 class TestReadme:
     @pytest.mark.numba
     def test_examples(self):
-        result = doctest.testfile(
-            str(README), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE
-        )
-        assert result.attempted > 5
-        assert result.failed == 0
+        parts = README.read_text().split("\n### ")
+        text = parts[0] + "".join(part.partition("\n## ")[2] for part in parts[1:])
+        assert_examples(text, more_than=20)
+
+    @pytest.mark.numba
+    @pytest.mark.parametrize("guest", ["PyTorch", "JAX", "Dask", "Your own jitted code"])
+    def test_examples_with_guests(self, guest):
+        for module in {"PyTorch": ["torch"], "JAX": ["jax"], "Dask": ["dask.array"]}.get(guest, []):
+            pytest.importorskip(module)
+        text = README.read_text().split(f"\n### {guest}\n")[1].partition("\n##")[0]
+        assert_examples(text, more_than=2)
 
     def test_quick_start_is_two_commands(self):
         section = README.read_text().split("## Quick start")[1].split("\n## ")[0]

@@ -339,6 +339,36 @@ def test_one_thread(warm):
     warm("import everything; everything.check()", NUMBA_NUM_THREADS="1")
 
 
+def test_one_thread_beside_those_of_the_caller(warm):
+    """Inside the block, in this thread alone, and not after it."""
+    warm(
+        """
+        import threading
+        from unittest import mock
+        from everything import check, check_in_parallel
+        import fastpool
+        from fastpool.backends import one_thread
+
+        fastpool.backends()
+        from fastpool.backends.numba import jit
+
+        with one_thread():
+            with mock.patch.object(jit, "_run_parallel", wraps=jit._run_parallel) as launch:
+                check()
+            assert launch.call_count == 0
+            errors = []
+            threading.excepthook = errors.append
+            other = threading.Thread(target=check_in_parallel)
+            other.start()
+            other.join()
+            assert not errors, errors
+        check_in_parallel()
+        """,
+        NUMBA_NUM_THREADS="4",
+        NUMBA_THREADING_LAYER="omp",
+    )
+
+
 def test_numbers_of_threads(warm):
     """Between calls, and in several threads at once, each of which has a number of its own."""
     warm(
