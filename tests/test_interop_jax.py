@@ -1,0 +1,344 @@
+"""JAX arrays: fastpool's bits, and derivatives through JAX's transformations."""
+
+import doctest
+from functools import partial
+
+import numpy as np
+import process
+import pytest
+import strategies
+from bits import assert_same
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fastpool
+from fastpool import check, geometry
+
+jax = pytest.importorskip("jax")
+jnp, lax = jax.numpy, jax.lax
+
+from fastpool.interop import jax as adapter  # noqa: E402  (it needs JAX)
+from fastpool.interop.jax import max_pool2d  # noqa: E402
+
+WINDOWS = [
+    (2,),
+    (3, 2, 1),
+    ((3, 2), (1, 2), (1, 0)),
+    (3, 1, ((0, 1), (2, 1)), 1),
+    (2, 2, 0, 1, True),
+]
+DTYPES = ["float32", "float16", "bfloat16", "int8", "uint32", "bool"]
+
+
+@pytest.fixture(autouse=True)
+def on_each(backend):
+    """Both backends: the choice is made when a function is traced."""
+    with fastpool.use_backend(backend):
+        yield
+
+
+@pytest.fixture
+def x64():
+    with jax.enable_x64(True):
+        yield
+
+
+def values(shape, dtype="float32", style="ties", seed=0):
+    return check.adversarial(np.random.default_rng(seed), shape, check.dtype_of(dtype), style)
+
+
+def own_gradient(x, weights, *arguments, layout="NCHW"):
+    """What fastpool makes of arrays: the gradient of a weighted sum of the output."""
+    indices = fastpool.maxpool2d(x, *arguments, return_indices=True, layout=layout).indices
+    return fastpool.maxpool2d_backward(weights, indices, x.shape, *arguments, layout=layout)
+
+
+def weighted(weights, *arguments, **options):
+    """That sum, as a function of the input."""
+    return lambda x: (max_pool2d(x, *arguments, **options) * weights).sum()
+
+
+@pytest.mark.parametrize("jit", [lambda f: f, jax.jit], ids=["eager", "jit"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_forward(dtype, layout, jit):
+    pytest.importorskip("ml_dtypes")
+    for seed, style in enumerate(check.STYLES):
+        x = values((2, 3, 9, 8), dtype, style, seed)
+        for arguments in WINDOWS:
+            pool = jit(partial(max_pool2d, layout=layout))
+            if jit is jax.jit:
+                pool = jax.jit(lambda x, a=arguments: max_pool2d(x, *a, layout=layout))
+                result = pool(x)
+            else:
+                result = pool(x, *arguments)
+            assert isinstance(result, jax.Array)
+            assert_same(np.asarray(result), fastpool.maxpool2d(x, *arguments, layout=layout))
+
+
+@settings(max_examples=30)
+@given(strategies.geometries(), st.integers(0, 2**32))
+def test_gradient_in_any_geometry(case, seed):
+    shape, arguments = case
+    layout, form = arguments["layout"], arguments.pop("index_format")
+    assert form in ("flat", "window")
+    x = values(shape, "float32", "zeros", seed)
+    try:
+        expected = fastpool.maxpool2d(x, **arguments)
+    except ValueError as error:
+        with pytest.raises(ValueError, match="max_pool2d") as caught:
+            max_pool2d(x, **arguments)
+        assert str(caught.value) == str(error).replace("maxpool2d", "max_pool2d")
+        return
+    weights = values(expected.shape, "float32", "random", seed)
+    ceil_mode = bool(arguments.pop("ceil_mode"))
+    positional = tuple(arguments[n] for n in ("kernel_size", "stride", "padding", "dilation"))
+    positional = (*positional, ceil_mode)
+    assert_same(np.asarray(max_pool2d(x, *positional, layout=layout)), expected)
+    gradient = jax.grad(weighted(weights, *positional, layout=layout))(x)
+    assert_same(np.asarray(gradient), own_gradient(x, weights, *positional, layout=layout))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("jit", [lambda f: f, jax.jit], ids=["eager", "jit"])
+def test_gradient(dtype, layout, jit):
+    """Of overlapping windows with many ties; 16-bit floats are rounded once."""
+    pytest.importorskip("ml_dtypes")
+    x, arguments = values((2, 9, 8, 5), dtype), (3, 2, 1)
+    output = fastpool.maxpool2d(x, *arguments, layout=layout)
+    weights = values(output.shape, dtype, "random", 1)
+    pool = partial(max_pool2d, layout=layout)
+    pull = jit(lambda x, w: jax.vjp(lambda x: pool(x, *arguments), x)[1](w)[0])
+    result = pull(x, weights)
+    assert_same(np.asarray(result), own_gradient(x, weights, *arguments, layout=layout))
+
+
+def test_gradient_is_that_of_jax_where_there_is_one_maximum():
+    x = np.random.default_rng(0).permutation(2 * 3 * 12 * 14).reshape(2, 3, 12, 14)
+    x = x.astype(np.float32)
+
+    def of_jax(x):
+        window, padding = ((1, 1, 3, 3), (1, 1, 2, 2)), ((0, 0), (0, 0), (1, 1), (1, 1))
+        return lax.reduce_window(x, -jnp.inf, lax.max, *window, padding)
+
+    own = partial(max_pool2d, kernel_size=3, stride=2, padding=1)
+    assert_same(np.asarray(own(x)), np.asarray(of_jax(x)))
+    weights = np.arange(2 * 3 * 6 * 7, dtype=np.float32).reshape(2, 3, 6, 7)
+    for transformed in (jax.grad, lambda f: jax.jit(jax.grad(f))):
+        gradients = [transformed(lambda x, f=f: (f(x) * weights).sum())(x) for f in (own, of_jax)]
+        assert_same(*map(np.asarray, gradients))
+
+
+def test_ties_go_to_the_first_cell():
+    gradient = jax.grad(lambda x: max_pool2d(x, 2).sum())(jnp.zeros((4, 4)))
+    assert_same(np.asarray(gradient), np.tile(np.array([[1, 0], [0, 0]], np.float32), (2, 2)))
+
+
+def test_nan_goes_to_the_first_nan():
+    x = jnp.array([[1.0, jnp.nan], [jnp.nan, 2.0]])
+    assert jax.grad(lambda x: max_pool2d(x, 2).sum())(x).tolist() == [[0, 1], [0, 0]]
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_check_grads(x64, layout):
+    """Of third order, by JAX's own test."""
+    from jax.test_util import check_grads
+
+    x = np.random.default_rng(0).permutation(2.0 * np.arange(2 * 6 * 5 * 3)).reshape(2, 6, 5, 3)
+    if layout == "NCHW":
+        x = np.moveaxis(x, -1, 1)
+    for arguments in ((2,), (3, 1, 1), ((2, 3), 1, ((1, 0), (0, 1)), (2, 1))):
+        pool = partial(max_pool2d, layout=layout)
+        check_grads(
+            lambda x, pool=pool, a=arguments: pool(x, *a) ** 2,
+            (x,),
+            order=3,
+            modes=["rev"],
+            eps=1e-3,
+        )
+
+
+def test_gathering_and_scattering_are_transposes(x64):
+    """<scatter(g), v> is <g, gather(v)>, by hand: second derivatives of a quadratic."""
+    x = values((3, 7, 8), "float64", "random")
+    directions = values((3, 7, 8), "float64", "random", 1)
+    square = lambda x: (max_pool2d(x, 3, 2, 1) ** 2).sum() / 2  # noqa: E731
+    product = jax.grad(lambda x: (jax.grad(square)(x) * directions).sum())(x)
+    indices = fastpool.maxpool2d(x, 3, 2, 1, return_indices=True).indices
+    gathered = np.take_along_axis(directions.reshape(3, -1), indices.reshape(3, -1), 1)
+    expected = fastpool.maxpool2d_backward(
+        gathered.reshape(indices.shape), indices, x.shape, 3, 2, 1
+    )
+    assert_same(np.asarray(product), expected)
+
+
+class TestVmap:
+    @pytest.mark.parametrize("axis", [0, 1, 2, 3, -1])
+    def test_any_axis(self, axis):
+        x = values((4, 5, 6, 7))
+        result = jax.vmap(lambda x: max_pool2d(x, 2), in_axes=axis)(x)
+        assert_same(np.asarray(result), fastpool.maxpool2d(np.moveaxis(x, axis, 0), 2))
+
+    def test_nested_and_jitted_gradient(self):
+        x, weights = values((2, 3, 4, 8, 6)), values((2, 3, 4, 4, 3), style="random")
+        gradient = jax.grad(lambda x, w: (max_pool2d(x, 2) * w).sum())
+        result = jax.jit(jax.vmap(jax.vmap(gradient)))(x, weights)
+        assert_same(np.asarray(result), own_gradient(x, weights, 2))
+
+    def test_gradient_of_mapped(self):
+        x, weights = values((2, 8, 6, 3)), values((3, 2, 4, 3), style="random")
+        mapped = jax.vmap(lambda x: max_pool2d(x, 2), in_axes=3)
+        result = jax.grad(lambda x: (mapped(x) * weights).sum())(x)
+        expected = own_gradient(np.moveaxis(x, 3, 0), weights, 2)
+        assert_same(np.asarray(result), np.moveaxis(expected, 0, 3))
+
+    def test_one_operand_alone(self):
+        """A Jacobian maps over gradients, while the codes are the same for all."""
+        x = values((3, 5, 4), style="random")
+        jacobian = jax.jacrev(lambda x: max_pool2d(x, 2, 1))(x)
+        indices = fastpool.maxpool2d(x, 2, 1, return_indices=True).indices
+        basis = np.eye(indices.size, dtype=np.float32).reshape(-1, *indices.shape)
+        every = np.broadcast_to(indices, basis.shape)
+        expected = fastpool.maxpool2d_backward(basis, every, (len(basis), *x.shape), 2, 1)
+        assert_same(np.asarray(jacobian), expected.reshape(*indices.shape, *x.shape))
+
+    def test_one_call(self, monkeypatch):
+        calls = []
+        pool = fastpool.maxpool2d
+        monkeypatch.setattr(
+            fastpool, "maxpool2d", lambda x, *a, **k: (calls.append(x.shape), pool(x, *a, **k))[1]
+        )
+        jax.vmap(lambda x: max_pool2d(x, 2))(values((5, 4, 4)))
+        assert calls == [(5, 4, 4)]
+
+
+def test_control_flow_and_checkpoints():
+    x = values((4, 3, 8, 8), style="random")
+    step = lambda total, x: (total + max_pool2d(x, 2).sum(), max_pool2d(x, 2))  # noqa: E731
+    _, outputs = lax.scan(step, 0.0, x)
+    assert_same(np.asarray(outputs), fastpool.maxpool2d(x, 2))
+    loss = lambda x: max_pool2d(jnp.tanh(x), 3, 1, 1).sum()  # noqa: E731
+    assert_same(*(np.asarray(jax.grad(f)(x)) for f in (loss, jax.checkpoint(loss))))
+    with jax.disable_jit():
+        assert_same(np.asarray(jax.jit(lambda x: max_pool2d(x, 2))(x)), fastpool.maxpool2d(x, 2))
+
+
+def test_shapes_are_known_without_data():
+    spec = jax.ShapeDtypeStruct((2, 3, 9, 9), jnp.bfloat16)
+    result = jax.eval_shape(lambda x: max_pool2d(x, 3, 2, "same"), spec)
+    assert (result.shape, result.dtype) == ((2, 3, 5, 5), jnp.bfloat16)
+    assert jax.jit(lambda x: max_pool2d(x, 2)).lower(spec).out_info.shape == (2, 3, 4, 4)
+
+
+def test_empty_batch():
+    x = jnp.zeros((0, 3, 4, 4))
+    assert max_pool2d(x, 2).shape == (0, 3, 2, 2)
+    assert jax.jit(jax.grad(lambda x: max_pool2d(x, 2).sum()))(x).shape == x.shape
+
+
+def test_no_code_is_computed_unless_a_gradient_is_wanted():
+    x = jnp.zeros((2, 4, 4))
+    text = str(jax.make_jaxpr(lambda x: max_pool2d(x, 2))(x))
+    assert "u8[" not in text
+    text = str(jax.make_jaxpr(jax.grad(lambda x: max_pool2d(x, 2).sum()))(x))
+    assert "u8[" in text
+    assert "i32[" not in text
+    wide = str(jax.make_jaxpr(jax.grad(lambda x: max_pool2d(x, 20, 1, 10).sum()))(x))
+    assert "u16[" in wide
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ((5,), ValueError, r"max_pool2d: kernel_size \(5, 5\) does not fit"),
+        ((0,), ValueError, "max_pool2d: kernel_size must be at least 1"),
+        ((2.0,), TypeError, "max_pool2d: kernel_size must be an integer"),
+        ((2, 2, 0, 1, 1), TypeError, "max_pool2d: ceil_mode must be a bool"),
+        ((2, 2, "full"), ValueError, "max_pool2d: padding must be one of"),
+        ((1, 1, 1), ValueError, "holds no input cell"),
+    ],
+)
+def test_errors_come_when_a_function_is_traced(arguments, error, text):
+    with pytest.raises(error, match=text):
+        jax.eval_shape(lambda x: max_pool2d(x, *arguments), jnp.zeros((3, 4, 4)))
+
+
+def test_more_errors():
+    with pytest.raises(TypeError, match="kernel_size must be an integer, got DynamicJaxprTracer"):
+        jax.jit(lambda k: max_pool2d(jnp.zeros((4, 4)), k))(2)
+    with pytest.raises(TypeError, match="x has dtype complex64"):
+        max_pool2d(jnp.zeros((4, 4), complex), 2)
+    with pytest.raises(ValueError, match="layout must be one of"):
+        max_pool2d(jnp.zeros((4, 4, 4)), 2, layout="CHWN")
+
+
+def test_the_backend_is_that_of_the_trace(backend):
+    x = jnp.zeros((4, 4))
+    assert f"backend='{backend}'" in str(jax.make_jaxpr(lambda x: max_pool2d(x, 2))(x))
+
+
+def test_examples():
+    result = doctest.testmod(adapter)
+    assert result.attempted > 4
+    assert result.failed == 0
+
+
+def test_nothing_hangs():
+    """As many gradients at once as XLA has threads for callbacks, and more, of large arrays.
+
+    With `jax.pure_callback` it does: see the adapter's docstring.
+    """
+    code = """
+    import faulthandler, threading
+    faulthandler.dump_traceback_later(200, exit=True)
+    import jax, jax.numpy as jnp, numpy as np
+    from fastpool.interop.jax import max_pool2d
+
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((8, 64, 112, 112), np.float32))
+
+    @jax.jit
+    @jax.grad
+    def gradient(x):
+        y = max_pool2d(jnp.sin(x), 3, 2, 1)
+        return (y @ jnp.swapaxes(y, -1, -2)).sum() + max_pool2d(x, 2).sum()
+
+    expected, wrong = gradient(x), []
+
+    def work():
+        for _ in range(2):
+            results = [gradient(x) for _ in range(2)]
+            wrong.extend(1 for result in results if not (result == expected).all())
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    print(len(wrong))
+    """
+    assert process.run(code) == "0"
+
+
+def test_nothing_is_imported_unasked():
+    code = """
+    import sys
+    import fastpool, fastpool.interop
+    assert "jax" not in sys.modules
+    import fastpool.interop.jax
+    print(sorted({"torch", "dask", "numba"} & set(sys.modules)))
+    """
+    assert process.run(code) == "[]"
+
+
+def test_gather_takes_flat_indices_too():
+    """What two adapters rest on: the inverse of unpooling."""
+    from fastpool.interop import gather
+
+    x = values((2, 3, 9, 8, 4), style="random")
+    for layout in ("NCHW", "NHWC"):
+        rules = ((3, 2), (2, 1), ((1, 0), (0, 1)), (2, 3), False)
+        found = geometry.pooling("f", "x", x.shape, *rules, layout, "flat")
+        for form in ("flat", "window"):
+            output, indices = fastpool.maxpool2d(
+                x, *rules, return_indices=True, layout=layout, index_format=form
+            )
+            assert_same(gather(x, indices, found, form == "window"), output)
