@@ -1,39 +1,40 @@
-"""Max pooling of JAX arrays on the CPU, with ``jit``, ``grad`` and ``vmap``.
+"""Max pooling of JAX arrays on the CPU: ``jit``, ``vmap``, and derivatives of every order.
 
-`jax.custom_vjp` says what the gradients are. The backward pass scatters, its own backward pass
-gathers, and that of gathering scatters again: derivatives of every order are at hand. Between the
-passes an output's place is kept in one byte, for windows of up to 256 taps.
+Four primitives call fastpool on NumPy arrays: the values; the values and their codes, one byte an
+output for windows of up to 256 taps; and two linear maps along given codes, to gather cells and to
+scatter gradients. Gathering is the derivative of pooling, and each of the two is the transpose of
+the other, so that JAX finds the rest by itself: forward mode, reverse mode, one over the other.
 
-XLA calls Python back as for `jax.pure_callback`, yet by a primitive, which gets the memory of
-arrays as it is. `jax.pure_callback` has it copied first, by a thread of XLA's pool: when all of
-them are in callbacks, each waits for ever (seen with two gradients at once on two cores).
+XLA calls them with views of its own memory and copies what they return. `jax.pure_callback` would
+put the arguments through ``jax.device_put`` first, which for large ones needs another of XLA's
+threads, and where all of these are in callbacks themselves, no call ever ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Primitive
-from jax.interpreters import batching, mlir
+from jax.interpreters import ad, batching, mlir
 
 import fastpool
 
 from .. import arrays, dispatch
 from ..api import IntOrPair, Padding
-from ..arguments import Layout, Windows, windows
+from ..arguments import Layout, Pair, Windows, windows
 from ..geometry import Geometry, pooling
 from . import gather
 
 
-class _Call(NamedTuple):
-    """What is known of a call when it is traced; JAX compares it by value."""
+class _Pooling(NamedTuple):
+    """What is known of a pooling when it is traced: all but the leading axes, which `vmap` adds."""
 
-    shape: tuple[int, ...]  # of the input
+    sizes: Pair  # of the input
     windows: Windows
     ceil_mode: bool
     layout: Layout
@@ -41,16 +42,26 @@ class _Call(NamedTuple):
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """Those of fastpool's functions, from kernel_size on."""
+        """Those of fastpool's functions from `kernel_size` to `ceil_mode`."""
         return (*self.windows, self.ceil_mode)
 
     @property
     def options(self) -> dict[str, Any]:
         return {"index_format": "window", "layout": self.layout, "backend": self.backend}
 
-    def geometry(self) -> Geometry:
-        rules = *self.arguments, self.layout, "window"
-        return pooling("max_pool2d", "x", self.shape, *rules)
+    @property
+    def leading(self) -> slice:
+        """Where the leading axes stand in a shape."""
+        return slice(-2 if self.layout == "NCHW" else -3)
+
+    def input_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Shape of the input, from that of an array with its leading axes and channels."""
+        channels = () if self.layout == "NCHW" else shape[-1:]
+        return (*shape[self.leading], *self.sizes, *channels)
+
+    def geometry(self, shape: Sequence[int]) -> Geometry:
+        shape = self.input_shape(shape)
+        return pooling("max_pool2d", "x", shape, *self.arguments, self.layout, "window")
 
 
 def max_pool2d(
@@ -79,16 +90,18 @@ def max_pool2d(
 
     Raises
     ------
-    ValueError, TypeError
+    ValueError, TypeError, BackendUnavailable
         As in `fastpool.maxpool2d`, when the function is traced.
 
     Notes
     -----
-    The gradient goes to the first maximum of each window, and to the first NaN where there is one.
-    Reverse mode is supported to any order, with ``jax.jit`` and ``jax.vmap``, whose axes are
-    leading ones here; forward mode (``jax.jvp``) is not, as for every `jax.custom_vjp`.
+    The gradient goes to the first maximum of each window, or to the first NaN where there is one,
+    with the bits of `fastpool.maxpool2d_backward`. What is kept for it are the window indices.
 
-    The backend is chosen when the function is traced, by `fastpool.use_backend` and the like.
+    Under ``jax.vmap``, the mapped axis is one more leading axis: one call does all.
+
+    The backend is the one that `fastpool.use_backend` and the like name when the function is
+    traced. XLA runs it in threads of its own.
 
     Examples
     --------
@@ -105,137 +118,40 @@ def max_pool2d(
     name = "max_pool2d"
     x = jnp.asarray(x)
     arrays.data_type(name, "x", x.dtype)
-    call = _Call(
-        x.shape,
-        windows(name, kernel_size, stride, padding, dilation),
-        ceil_mode,
-        layout,
-        dispatch.current_default(),
+    spec = windows(name, kernel_size, stride, padding, dilation)
+    geometry = pooling(name, "x", x.shape, *spec, ceil_mode, layout, "window")
+    backend = dispatch.current_default()
+    if backend != "auto":
+        dispatch.load(backend)
+    sizes = geometry.height.size, geometry.width.size
+    (output,) = _values.bind(x, pooling=_Pooling(sizes, spec, bool(ceil_mode), layout, backend))
+    return output
+
+
+def _call_values(pooling: _Pooling, x: np.ndarray) -> tuple[np.ndarray]:
+    return (fastpool.maxpool2d(x, *pooling.arguments, **pooling.options),)
+
+
+def _call_maxima(pooling: _Pooling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return fastpool.maxpool2d(x, *pooling.arguments, return_indices=True, **pooling.options)
+
+
+def _call_gather(pooling: _Pooling, codes: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray]:
+    lead = np.broadcast_shapes(codes.shape[pooling.leading], cells.shape[pooling.leading])
+    codes = np.broadcast_to(codes, lead + codes.shape[len(lead) :])
+    cells = np.broadcast_to(cells, lead + cells.shape[len(lead) :])
+    return (gather(cells, codes, pooling.geometry(cells.shape), window=True),)
+
+
+def _call_scatter(pooling: _Pooling, codes: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray]:
+    codes, gradient = np.broadcast_arrays(codes, gradient)
+    shape = pooling.input_shape(gradient.shape)
+    grad_input = fastpool.maxpool2d_backward(
+        gradient, codes, shape, *pooling.arguments, **pooling.options
     )
-    call.geometry()  # wrong arguments are errors here
-    return _pool(call, x)
+    return (grad_input,)
 
 
-# What NumPy does, on arrays; and the shapes and dtypes of its results.
-Operation: TypeAlias = Callable[..., Sequence[np.ndarray]]
-
-
-def _values(call: _Call, x: np.ndarray) -> Sequence[np.ndarray]:
-    return (fastpool.maxpool2d(x, *call.arguments, **call.options),)
-
-
-def _values_and_codes(call: _Call, x: np.ndarray) -> Sequence[np.ndarray]:
-    return fastpool.maxpool2d(x, *call.arguments, return_indices=True, **call.options)
-
-
-def _scattered(call: _Call, codes: np.ndarray, gradient: np.ndarray) -> Sequence[np.ndarray]:
-    arguments = gradient, codes, call.shape, *call.arguments
-    return (fastpool.maxpool2d_backward(*arguments, **call.options),)
-
-
-def _gathered(call: _Call, codes: np.ndarray, cells: np.ndarray) -> Sequence[np.ndarray]:
-    return (gather(cells, codes, call.geometry(), window=True),)
-
-
-_operation = Primitive("fastpool")
-_operation.multiple_results = True
-
-
-@_operation.def_abstract_eval
-def _results(*operands: Any, function: Operation, call: _Call) -> Sequence[Any]:
-    """Shapes and dtypes of what an operation returns; the last operand has its dtype."""
-    geometry, like = call.geometry(), operands[-1]
-    if function is _scattered:
-        return (like.update(shape=call.shape),)
-    output = like.update(shape=geometry.output_shape)
-    if function is _values_and_codes:
-        return output, output.update(dtype=geometry.index_dtype("window"), weak_type=False)
-    return (output,)
-
-
-@_operation.def_impl
-def _run(*operands: Any, function: Operation, call: _Call) -> Sequence[Any]:
-    """What happens outside of ``jit``."""
-    return [jnp.asarray(result) for result in function(call, *map(np.asarray, operands))]
-
-
-def _lower(context: Any, *operands: Any, function: Operation, call: _Call) -> Sequence[Any]:
-    results, _, _ = mlir.emit_python_callback(
-        context,
-        partial(function, call),
-        None,
-        operands,
-        context.avals_in,
-        context.avals_out,
-        has_side_effect=False,
-    )
-    return results
-
-
-mlir.register_lowering(_operation, _lower, platform="cpu")
-
-
-def _batch(
-    operands: Sequence[Any], axes: Sequence[Any], *, function: Operation, call: _Call
-) -> tuple[Sequence[Any], Iterable[int]]:
-    """The axis of `jax.vmap` becomes the first one, which is a leading axis like others."""
-    pairs = list(zip(operands, axes, strict=True))
-    (size, *_) = (operand.shape[axis] for operand, axis in pairs if axis is not None)
-    fronted = [
-        jnp.broadcast_to(operand, (size, *operand.shape))
-        if axis is None
-        else jnp.moveaxis(operand, axis, 0)
-        for operand, axis in pairs
-    ]
-    batched = call._replace(shape=(size, *call.shape))
-    results = _operation.bind(*fronted, function=function, call=batched)
-    return results, [0] * len(results)
-
-
-batching.primitive_batchers[_operation] = _batch
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _pool(call: _Call, x: Any) -> Any:
-    return _operation.bind(x, function=_values, call=call)[0]
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _pool_with_codes(call: _Call, x: Any) -> Any:
-    """Output and codes: what is done instead of `_pool` where a gradient is wanted."""
-    return tuple(_operation.bind(x, function=_values_and_codes, call=call))
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _scatter(call: _Call, codes: Any, gradient: Any) -> Any:
-    """Add each gradient to the cell of the input that its code names."""
-    return _operation.bind(codes, gradient, function=_scattered, call=call)[0]
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _gather(call: _Call, codes: Any, cells: Any) -> Any:
-    """Of an array of the input's shape, the cell that each code names."""
-    return _operation.bind(codes, cells, function=_gathered, call=call)[0]
-
-
-def _pool_with_codes_forward(call: _Call, x: Any) -> Any:
-    output, codes = _pool_with_codes(call, x)
-    return (output, codes), codes
-
-
-_pool.defvjp(
-    _pool_with_codes,
-    lambda call, codes, gradient: (_scatter(call, codes, gradient),),
-)
-_pool_with_codes.defvjp(
-    _pool_with_codes_forward,
-    lambda call, codes, gradients: (_scatter(call, codes, gradients[0]),),
-)
-_scatter.defvjp(
-    lambda call, codes, gradient: (_scatter(call, codes, gradient), codes),
-    lambda call, codes, cells: (None, _gather(call, codes, cells)),
-)
-_gather.defvjp(
-    lambda call, codes, cells: (_gather(call, codes, cells), codes),
-    lambda call, codes, gradient: (None, _scatter(call, codes, gradient)),
-)
+def _pooled(geometry: Geometry, *dtypes: Any) -> list[tuple[Any, ...]]:
+    """Shapes and dtypes of results that have the output's shape."""
+    return [(geometry.output_shape, dtype) for dtype in dtypes]

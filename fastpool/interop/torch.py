@@ -1,0 +1,483 @@
+"""Max pooling of PyTorch tensors on the CPU, as custom operators that share their memory.
+
+Three operators close the calculus: pooling, whose backward pass scatters; scattering, whose own
+backward pass gathers; and gathering, whose backward pass scatters again. So there are derivatives
+of every order. Each has a fake kernel for `torch.compile` and `torch.export`, and a rule for
+`torch.func.vmap`. Forward-mode differentiation has no place in `torch.library`, and is missing.
+
+Window indices, one byte an output for windows of up to 256 taps, are all that is kept for the
+backward pass, and only if there may be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+import fastpool
+
+from ..api import IntOrPair
+from ..backends import one_thread
+from ..geometry import Geometry, output_length, pooling
+from . import gather
+
+Model = TypeVar("Model", bound=torch.nn.Module)
+
+_INDEX_TYPES = {1: torch.uint8, 2: torch.uint16, 4: torch.uint32, 8: torch.int64}
+
+
+def max_pool2d(
+    input: torch.Tensor,  # noqa: A002 (PyTorch's name)
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """`torch.nn.functional.max_pool2d`, computed by fastpool.
+
+    Parameters
+    ----------
+    input : torch.Tensor, shape (..., H, W)
+        A tensor on the CPU, of any dtype that `fastpool.maxpool2d` takes and with any number of
+        leading axes. Its memory is read where it lies; (N, C, H, W) in
+        ``torch.channels_last`` takes kernels of its own.
+    kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        As in `torch.nn.functional.max_pool2d`; the padding may be larger than half a window.
+
+    Returns
+    -------
+    output : torch.Tensor, shape (..., OH, OW), dtype of `input`
+        In the memory format of `input`.
+    indices : torch.Tensor of the shape of `output`, int64
+        With ``return_indices=True``: where in its plane each maximum stands, as in PyTorch.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `fastpool.maxpool2d`.
+    NotImplementedError
+        The tensor is on another device.
+
+    Notes
+    -----
+    Output, indices and gradients are PyTorch's to the bit, but for two cases: of several NaNs in a
+    window the first one wins (PyTorch: the last one), and gradients of windows that overlap are
+    added in the order of the outputs in every memory format.
+
+    Derivatives of every order are supported in reverse mode, by ``backward`` and `torch.func`. No
+    forward mode (`torch.func.jvp`) is.
+
+    Where PyTorch uses one thread, as in the workers of a ``DataLoader``, so does fastpool.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fastpool.interop.torch import max_pool2d
+    >>> x = torch.tensor([[[1.0, 5.0, 5.0, 0.0], [5.0, 4.0, 9.0, 9.0]]], requires_grad=True)
+    >>> max_pool2d(x, 2).sum().backward()
+    >>> x.grad
+    tensor([[[0., 1., 0., 0.],
+             [0., 0., 1., 0.]]])
+    """
+    kernel = _pair(kernel_size)
+    windows = (
+        kernel,
+        _pair(stride) or kernel,
+        _pair(padding),
+        _pair(dilation),
+        ceil_mode,
+    )
+    if return_indices:
+        return _pool_with_indices(input, *windows, False)
+    if torch.is_grad_enabled() and input.requires_grad:
+        return _pool_with_indices(input, *windows, True)[0]
+    return _pool(input, *windows)
+
+
+# For torch.fx, which cannot trace the choice above.
+torch.fx.wrap("max_pool2d")
+
+
+class MaxPool2d(torch.nn.MaxPool2d):
+    """`torch.nn.MaxPool2d`, computed by fastpool: see `max_pool2d`."""
+
+    def forward(self, input: torch.Tensor) -> Any:  # noqa: A002 (PyTorch's name)
+        return max_pool2d(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+            self.return_indices,
+        )
+
+
+def replace_max_pool2d(model: Model) -> Model:
+    """Let fastpool compute every `torch.nn.MaxPool2d` of a model, in place.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The modules in it, and itself, if they are `torch.nn.MaxPool2d` become `MaxPool2d`. They stay
+        the same objects, with their arguments, hooks and names; state dicts do not change.
+        Subclasses of `torch.nn.MaxPool2d` are left alone.
+
+    Returns
+    -------
+    torch.nn.Module
+        `model` itself.
+
+    See Also
+    --------
+    restore_max_pool2d : The way back.
+
+    Examples
+    --------
+    >>> from fastpool.interop.torch import replace_max_pool2d
+    >>> replace_max_pool2d(torch.nn.Sequential(torch.nn.ReLU(), torch.nn.MaxPool2d(2)))[1]
+    MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
+    """
+    return _change_class(model, torch.nn.MaxPool2d, MaxPool2d)
+
+
+def restore_max_pool2d(model: Model) -> Model:
+    """Undo `replace_max_pool2d`: every `MaxPool2d` of a model becomes a `torch.nn.MaxPool2d`.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model, which is changed in place.
+
+    Returns
+    -------
+    torch.nn.Module
+        `model` itself.
+    """
+    return _change_class(model, MaxPool2d, torch.nn.MaxPool2d)
+
+
+def _change_class(model: Model, old: type, new: type) -> Model:
+    for module in model.modules():
+        if type(module) is old:
+            module.__class__ = new
+    return model
+
+
+def _pair(value: Any) -> list[int]:
+    """What PyTorch takes for a pair: a number, one or two of them, or nothing for the default."""
+    if value is None:
+        return []
+    if isinstance(value, Sequence):
+        return list(value) * 2 if len(value) == 1 else list(value)
+    return [value, value]
+
+
+def _single(pair: Sequence[int]) -> Any:
+    """A pair of equal numbers as one: fastpool remembers such calls, which saves 10 us."""
+    return pair[0] if len(pair) == 2 and pair[0] == pair[1] else tuple(pair)
+
+
+def _arguments(
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+) -> tuple[Any, ...]:
+    """The arguments of fastpool's functions from those of an operator."""
+    return (*map(_single, (kernel_size, stride, padding, dilation)), ceil_mode)
+
+
+def _geometry(shape: Sequence[int], windows: tuple[Any, ...], window: bool) -> Geometry:
+    form = "window" if window else "flat"
+    rules = *_arguments(*windows), "NCHW", form
+    return pooling("max_pool2d", "input", tuple(shape), *rules)
+
+
+def _output_shape(shape: Sequence[Any], windows: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The shape of the output, also if a compiler's symbols stand for that of the input."""
+    if all(type(size) is int for size in shape):
+        return _geometry(shape, windows, False).output_shape
+    *pairs, ceil_mode = windows
+    sizes = [
+        output_length(size, pad, pad, gap * (kernel - 1) + 1, step, ceil_mode)
+        for size, kernel, step, pad, gap in zip(shape[-2:], *pairs, strict=True)
+    ]
+    return (*shape[:-2], *sizes)
+
+
+def _is_channels_last(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is (N, C, H, W) with the channels side by side in memory."""
+    return (
+        tensor.dim() == 4
+        and not tensor.is_contiguous()
+        and tensor.is_contiguous(memory_format=torch.channels_last)
+    )
+
+
+def _empty(shape: Sequence[int], dtype: Any, device: Any, channels_last: bool) -> torch.Tensor:
+    form = torch.channels_last if channels_last else torch.contiguous_format
+    return torch.empty(tuple(shape), dtype=dtype, device=device, memory_format=form)
+
+
+def _index_type(kernel_size: Sequence[int], window: bool) -> Any:
+    if not window:
+        return torch.int64
+    return _INDEX_TYPES[np.min_scalar_type(kernel_size[0] * kernel_size[1] - 1).itemsize]
+
+
+def _array(tensor: torch.Tensor, channels_last: bool = False) -> np.ndarray:
+    """The memory of a tensor, as the array that fastpool takes in its layout."""
+    tensor = tensor.detach().resolve_neg()
+    if channels_last:
+        tensor = tensor.permute(0, 2, 3, 1)
+    if tensor.dtype is torch.bfloat16:
+        import ml_dtypes
+
+        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.numpy()
+
+
+def _threads() -> AbstractContextManager[None]:
+    return one_thread() if torch.get_num_threads() == 1 else nullcontext()
+
+
+def _operator(name: str) -> Any:
+    return torch.library.custom_op(f"fastpool::{name}", mutates_args=(), device_types="cpu")
+
+
+@_operator("max_pool2d")
+def _pool(
+    input: torch.Tensor,  # noqa: A002
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+) -> torch.Tensor:
+    """The maxima alone."""
+    windows = kernel_size, stride, padding, dilation, ceil_mode
+    shape, channels_last = _output_shape(input.shape, windows), _is_channels_last(input)
+    output = _empty(shape, input.dtype, input.device, channels_last)
+    with _threads():
+        fastpool.maxpool2d(
+            _array(input, channels_last),
+            *_arguments(*windows),
+            layout="NHWC" if channels_last else "NCHW",
+            out=_array(output, channels_last),
+        )
+    return output
+
+
+@_operator("max_pool2d_with_indices")
+def _pool_with_indices(
+    input: torch.Tensor,  # noqa: A002
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+    window: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The maxima, and window or flat indices."""
+    windows = kernel_size, stride, padding, dilation, ceil_mode
+    shape, channels_last = _output_shape(input.shape, windows), _is_channels_last(input)
+    output = _empty(shape, input.dtype, input.device, channels_last)
+    indices = _empty(shape, _index_type(kernel_size, window), input.device, channels_last)
+    with _threads():
+        fastpool.maxpool2d(
+            _array(input, channels_last),
+            *_arguments(*windows),
+            return_indices=True,
+            index_format="window" if window else "flat",
+            layout="NHWC" if channels_last else "NCHW",
+            out=(_array(output, channels_last), _array(indices, channels_last)),
+        )
+    return output, indices
+
+
+@_operator("max_pool2d_backward")
+def _scatter(
+    grad_output: torch.Tensor,
+    indices: torch.Tensor,
+    input_shape: Sequence[int],
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+    window: bool,
+    channels_last: bool,
+) -> torch.Tensor:
+    """Add every gradient to its cell; the result is in a memory format."""
+    windows = kernel_size, stride, padding, dilation, ceil_mode
+    result = _empty(input_shape, grad_output.dtype, grad_output.device, channels_last)
+    out = _array(result, channels_last)
+    with _threads():
+        fastpool.maxpool2d_backward(
+            _array(grad_output, channels_last),
+            _array(indices, channels_last),
+            out.shape,
+            *_arguments(*windows),
+            index_format="window" if window else "flat",
+            layout="NHWC" if channels_last else "NCHW",
+            out=out,
+        )
+    return result
+
+
+@_operator("max_pool2d_gather")
+def _gather(
+    cells: torch.Tensor,
+    indices: torch.Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+    window: bool,
+) -> torch.Tensor:
+    """The cells that indices name."""
+    windows = kernel_size, stride, padding, dilation, ceil_mode
+    geometry = _geometry(cells.shape, windows, window)
+    result = _empty(indices.shape, cells.dtype, cells.device, False)
+    _array(result)[...] = gather(_array(cells), _array(indices), geometry, window)
+    return result
+
+
+@_pool.register_fake
+def _(input: torch.Tensor, *windows: Any) -> torch.Tensor:  # noqa: A002
+    shape = _output_shape(input.shape, windows)
+    return _empty(shape, input.dtype, input.device, _is_channels_last(input))
+
+
+@_pool_with_indices.register_fake
+def _(input: torch.Tensor, *rest: Any) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: A002
+    *windows, window = rest
+    shape, channels_last = _output_shape(input.shape, tuple(windows)), _is_channels_last(input)
+    output = _empty(shape, input.dtype, input.device, channels_last)
+    index_type = _index_type(windows[0], window)
+    return output, _empty(shape, index_type, input.device, channels_last)
+
+
+@_scatter.register_fake
+def _(grad_output: torch.Tensor, indices: torch.Tensor, *rest: Any) -> torch.Tensor:
+    return _empty(rest[0], grad_output.dtype, grad_output.device, rest[-1])
+
+
+@_gather.register_fake
+def _(cells: torch.Tensor, indices: torch.Tensor, *rest: Any) -> torch.Tensor:
+    return _empty(indices.shape, cells.dtype, cells.device, False)
+
+
+def _keep_input(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.save_for_backward(inputs[0])
+    ctx.windows = inputs[1:]
+
+
+def _pool_backward(ctx: Any, gradient: torch.Tensor) -> Any:
+    """Only where `max_pool2d` could not foresee it, as in a ``vmap`` inside of a ``grad``."""
+    (input,) = ctx.saved_tensors  # noqa: A001
+    _, indices = _pool_with_indices(input, *ctx.windows, True)
+    layout = _is_channels_last(input)
+    return _scatter(gradient, indices, input.shape, *ctx.windows, True, layout), *[None] * 5
+
+
+def _keep_indices(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.save_for_backward(output[1])
+    ctx.mark_non_differentiable(output[1])
+    ctx.shape, ctx.layout = inputs[0].shape, _is_channels_last(inputs[0])
+    ctx.windows = inputs[1:]
+
+
+def _pool_with_indices_backward(ctx: Any, gradient: torch.Tensor, _: Any) -> Any:
+    (indices,) = ctx.saved_tensors
+    return _scatter(gradient, indices, ctx.shape, *ctx.windows, ctx.layout), *[None] * 6
+
+
+def _keep_for_gather(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.save_for_backward(inputs[1])
+    ctx.windows = inputs[3:-1]
+
+
+def _scatter_backward(ctx: Any, cells: torch.Tensor) -> Any:
+    (indices,) = ctx.saved_tensors
+    return _gather(cells, indices, *ctx.windows), *[None] * 9
+
+
+def _keep_for_scatter(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.save_for_backward(inputs[1])
+    ctx.shape, ctx.layout = inputs[0].shape, _is_channels_last(inputs[0])
+    ctx.windows = inputs[2:]
+
+
+def _gather_backward(ctx: Any, gradient: torch.Tensor) -> Any:
+    (indices,) = ctx.saved_tensors
+    return _scatter(gradient, indices, ctx.shape, *ctx.windows, ctx.layout), *[None] * 7
+
+
+_pool.register_autograd(_pool_backward, setup_context=_keep_input)
+_pool_with_indices.register_autograd(_pool_with_indices_backward, setup_context=_keep_indices)
+_scatter.register_autograd(_scatter_backward, setup_context=_keep_for_gather)
+_gather.register_autograd(_gather_backward, setup_context=_keep_for_scatter)
+
+
+def _folded(tensor: torch.Tensor, axis: int | None, size: int) -> torch.Tensor:
+    """A tensor with the axis of ``vmap`` in front, one with the batch's if there is one."""
+    if axis is None:
+        tensor = tensor.expand(size, *tensor.shape)
+    else:
+        tensor = tensor.movedim(axis, 0)
+    return tensor.flatten(0, 1) if tensor.dim() > 4 else tensor
+
+
+def _unfolded(tensor: torch.Tensor, size: int, axes: int) -> torch.Tensor:
+    """The result of a folded call, of so many axes without that of ``vmap``."""
+    if tensor.dim() > axes:
+        return tensor
+    return tensor.unflatten(0, (size, tensor.shape[0] // size if size else 0))
+
+
+@_pool.register_vmap
+def _(info: Any, axes: Any, input: torch.Tensor, *windows: Any) -> Any:  # noqa: A002
+    size, count = info.batch_size, input.dim() - 1
+    return _unfolded(_pool(_folded(input, axes[0], size), *windows), size, count), 0
+
+
+@_pool_with_indices.register_vmap
+def _(info: Any, axes: Any, input: torch.Tensor, *rest: Any) -> Any:  # noqa: A002
+    size, count = info.batch_size, input.dim() - 1
+    results = _pool_with_indices(_folded(input, axes[0], size), *rest)
+    return tuple(_unfolded(result, size, count) for result in results), (0, 0)
+
+
+@_scatter.register_vmap
+def _(
+    info: Any,
+    axes: Any,
+    gradient: torch.Tensor,
+    indices: torch.Tensor,
+    shape: Any,
+    *rest: Any,
+) -> Any:
+    size, count = info.batch_size, len(shape)
+    folded = _folded(gradient, axes[0], size), _folded(indices, axes[1], size)
+    shape = (size * shape[0], *shape[1:]) if count > 3 else (size, *shape)
+    *windows, layout = rest
+    result = _scatter(*folded, shape, *windows, layout and len(shape) == 4)
+    return _unfolded(result, size, count), 0
+
+
+@_gather.register_vmap
+def _(info: Any, axes: Any, cells: torch.Tensor, indices: torch.Tensor, *rest: Any) -> Any:
+    size = info.batch_size
+    count = cells.dim() - (axes[0] is not None)
+    folded = _folded(cells, axes[0], size), _folded(indices, axes[1], size)
+    return _unfolded(_gather(*folded, *rest), size, count), 0
