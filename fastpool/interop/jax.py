@@ -50,17 +50,20 @@ class _Pooling(NamedTuple):
         return {"index_format": "window", "layout": self.layout, "backend": self.backend}
 
     @property
-    def leading(self) -> slice:
-        """Where the leading axes stand in a shape."""
-        return slice(-2 if self.layout == "NCHW" else -3)
+    def last(self) -> int:
+        """How many axes follow the leading ones."""
+        return 2 if self.layout == "NCHW" else 3
 
-    def input_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """Shape of the input, from that of an array with its leading axes and channels."""
-        channels = () if self.layout == "NCHW" else shape[-1:]
-        return (*shape[self.leading], *self.sizes, *channels)
+    def lead(self, *operands: Any) -> tuple[int, ...]:
+        """The leading axes of a call with these arrays."""
+        return np.broadcast_shapes(*(operand.shape[: -self.last] for operand in operands))
 
-    def geometry(self, shape: Sequence[int]) -> Geometry:
-        shape = self.input_shape(shape)
+    def input_shape(self, lead: tuple[int, ...], like: Any) -> tuple[int, ...]:
+        """The shape of the input that has these leading axes, and the channels of an array."""
+        return (*lead, *self.sizes, *like.shape[like.ndim - self.last + 2 :])
+
+    def geometry(self, shape: tuple[int, ...]) -> Geometry:
+        """What is known of a pooling when the shape of its input is, too."""
         return pooling("max_pool2d", "x", shape, *self.arguments, self.layout, "window")
 
 
@@ -124,34 +127,150 @@ def max_pool2d(
     if backend != "auto":
         dispatch.load(backend)
     sizes = geometry.height.size, geometry.width.size
-    (output,) = _values.bind(x, pooling=_Pooling(sizes, spec, bool(ceil_mode), layout, backend))
+    (output,) = _pool_p.bind(x, pooling=_Pooling(sizes, spec, bool(ceil_mode), layout, backend))
     return output
 
 
-def _call_values(pooling: _Pooling, x: np.ndarray) -> tuple[np.ndarray]:
+def _primitive(
+    name: str,
+    function: Callable[..., tuple[np.ndarray, ...]],
+    types: Callable[..., list[tuple[tuple[int, ...], Any]]],
+) -> Primitive:
+    """An operation of JAX: a function of a pooling and arrays, and the types of its results.
+
+    The arrays of a call have equally many leading axes; one that is of length 1 in one of them
+    stands for as many as the other has.
+    """
+    primitive = Primitive(f"fastpool_{name}")
+    primitive.multiple_results = True
+
+    @partial(jax.jit, static_argnames="pooling")
+    def compiled(*operands: Any, pooling: _Pooling) -> Any:
+        return primitive.bind(*operands, pooling=pooling)
+
+    def evaluate(*operands: Any, pooling: _Pooling) -> Any:
+        with jax.disable_jit(False):
+            return compiled(*operands, pooling=pooling)
+
+    def evaluate_types(*operands: Any, pooling: _Pooling) -> list[Any]:
+        # As variants of an operand's: they know too over which axes of a mesh the values vary.
+        return [
+            operands[-1].update(shape=shape, dtype=dtype, weak_type=False)
+            for shape, dtype in types(pooling, *operands)
+        ]
+
+    def lower(context: Any, *operands: Any, pooling: _Pooling) -> Any:
+        results, _, _ = mlir.emit_python_callback(
+            context, partial(function, pooling), None, list(operands), context.avals_in,
+            context.avals_out, has_side_effect=False,
+        )  # fmt: skip
+        return results
+
+    def batch(operands: Sequence[Any], axes: Sequence[int | None], *, pooling: _Pooling) -> Any:
+        # A leading axis stays where it is, if all arrays have it there.
+        axis, *others = {axis for axis in axes if axis is not None}
+        if others or axis >= max(operand.ndim for operand in operands) - pooling.last:
+            axis = 0
+        operands = [
+            jnp.expand_dims(operand, axis) if at is None else jnp.moveaxis(operand, at, axis)
+            for operand, at in zip(operands, axes, strict=True)
+        ]
+        results = primitive.bind(*operands, pooling=pooling)
+        return results, [axis] * len(results)
+
+    primitive.def_impl(evaluate)
+    primitive.def_abstract_eval(evaluate_types)
+    mlir.register_lowering(primitive, lower)
+    batching.primitive_batchers[primitive] = batch
+    return primitive
+
+
+def _pool(pooling: _Pooling, x: np.ndarray) -> tuple[np.ndarray]:
     return (fastpool.maxpool2d(x, *pooling.arguments, **pooling.options),)
 
 
-def _call_maxima(pooling: _Pooling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pool_types(pooling: _Pooling, x: Any) -> list[tuple[tuple[int, ...], Any]]:
+    return [(pooling.geometry(x.shape).output_shape, x.dtype)]
+
+
+def _pool_with_codes(pooling: _Pooling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return fastpool.maxpool2d(x, *pooling.arguments, return_indices=True, **pooling.options)
 
 
-def _call_gather(pooling: _Pooling, codes: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray]:
-    lead = np.broadcast_shapes(codes.shape[pooling.leading], cells.shape[pooling.leading])
+def _pool_with_codes_types(pooling: _Pooling, x: Any) -> list[tuple[tuple[int, ...], Any]]:
+    geometry = pooling.geometry(x.shape)
+    shape = geometry.output_shape
+    return [(shape, x.dtype), (shape, geometry.index_dtype("window"))]
+
+
+def _gather(pooling: _Pooling, codes: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray]:
+    """Of an array of the input's shape, the cells that the codes name."""
+    lead = pooling.lead(codes, cells)
+    cells = np.broadcast_to(cells, pooling.input_shape(lead, cells))
     codes = np.broadcast_to(codes, lead + codes.shape[len(lead) :])
-    cells = np.broadcast_to(cells, lead + cells.shape[len(lead) :])
     return (gather(cells, codes, pooling.geometry(cells.shape), window=True),)
 
 
-def _call_scatter(pooling: _Pooling, codes: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray]:
+def _gather_types(pooling: _Pooling, codes: Any, cells: Any) -> list[tuple[tuple[int, ...], Any]]:
+    lead = pooling.lead(codes, cells)
+    return [(lead + codes.shape[len(lead) :], cells.dtype)]
+
+
+def _scatter(pooling: _Pooling, codes: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray]:
+    """Zeros of the input's shape, and each gradient added to the cell that its code names."""
+    shape = pooling.input_shape(pooling.lead(codes, gradient), gradient)
     codes, gradient = np.broadcast_arrays(codes, gradient)
-    shape = pooling.input_shape(gradient.shape)
-    grad_input = fastpool.maxpool2d_backward(
-        gradient, codes, shape, *pooling.arguments, **pooling.options
-    )
-    return (grad_input,)
+    arguments = pooling.arguments
+    return (fastpool.maxpool2d_backward(gradient, codes, shape, *arguments, **pooling.options),)
 
 
-def _pooled(geometry: Geometry, *dtypes: Any) -> list[tuple[Any, ...]]:
-    """Shapes and dtypes of results that have the output's shape."""
-    return [(geometry.output_shape, dtype) for dtype in dtypes]
+def _scatter_types(
+    pooling: _Pooling, codes: Any, gradient: Any
+) -> list[tuple[tuple[int, ...], Any]]:
+    return [(pooling.input_shape(pooling.lead(codes, gradient), gradient), gradient.dtype)]
+
+
+_pool_p = _primitive("pool", _pool, _pool_types)
+_pool_with_codes_p = _primitive("pool_with_codes", _pool_with_codes, _pool_with_codes_types)
+_gather_p = _primitive("gather", _gather, _gather_types)
+_scatter_p = _primitive("scatter", _scatter, _scatter_types)
+
+
+def _differentiate_with_codes(primals: Any, tangents: Any, *, pooling: _Pooling) -> Any:
+    output, codes = _pool_with_codes_p.bind(*primals, pooling=pooling)
+    (tangent,) = _gather_p.bind(codes, *tangents, pooling=pooling)
+    return (output, codes), (tangent, ad.Zero(codes.aval.to_tangent_aval()))
+
+
+def _differentiate(primals: Any, tangents: Any, *, pooling: _Pooling) -> Any:
+    """The values of the call with codes serve as values: one call in all."""
+    outputs, tangents = _differentiate_with_codes(primals, tangents, pooling=pooling)
+    return outputs[:1], tangents[:1]
+
+
+def _define_derivatives(primitive: Primitive, transposed: Primitive) -> None:
+    """Those of an operation that is linear in its last operand."""
+
+    def differentiate(primals: Any, tangents: Any, *, pooling: _Pooling) -> Any:
+        return tuple(
+            primitive.bind(primals[0], operand, pooling=pooling)
+            for operand in (primals[1], tangents[1])
+        )
+
+    def transpose(cotangents: Any, codes: Any, operand: Any, *, pooling: _Pooling) -> Any:
+        (cotangent,) = cotangents
+        if type(cotangent) is ad.Zero:
+            return None, ad.Zero(operand.aval)
+        (result,) = transposed.bind(codes, cotangent, pooling=pooling)
+        pairs = enumerate(zip(result.shape, operand.aval.shape, strict=True))
+        repeated = tuple(axis for axis, (many, one) in pairs if many != one)
+        return None, jnp.sum(result, repeated, keepdims=True) if repeated else result
+
+    ad.primitive_jvps[primitive] = differentiate
+    ad.primitive_transposes[primitive] = transpose
+
+
+ad.primitive_jvps[_pool_p] = _differentiate
+ad.primitive_jvps[_pool_with_codes_p] = _differentiate_with_codes
+_define_derivatives(_gather_p, _scatter_p)
+_define_derivatives(_scatter_p, _gather_p)

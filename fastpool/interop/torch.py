@@ -3,7 +3,7 @@
 Three operators close the calculus: pooling, whose backward pass scatters; scattering, whose own
 backward pass gathers; and gathering, whose backward pass scatters again. So there are derivatives
 of every order. Each has a fake kernel for `torch.compile` and `torch.export`, and a rule for
-`torch.func.vmap`. Forward-mode differentiation has no place in `torch.library`, and is missing.
+`torch.func.vmap`.
 
 Window indices, one byte an output for windows of up to 256 taps, are all that is kept for the
 backward pass, and only if there may be one.
@@ -70,8 +70,7 @@ def max_pool2d(
     window the first one wins (PyTorch: the last one), and gradients of windows that overlap are
     added in the order of the outputs in every memory format.
 
-    Derivatives of every order are supported in reverse mode, by ``backward`` and `torch.func`. No
-    forward mode (`torch.func.jvp`) is.
+    Derivatives of every order are supported, by ``backward`` and `torch.func`, forward mode too.
 
     Where PyTorch uses one thread, as in the workers of a ``DataLoader``, so does fastpool.
 
@@ -94,14 +93,16 @@ def max_pool2d(
         ceil_mode,
     )
     if return_indices:
-        return _pool_with_indices(input, *windows, False)
+        return _call(_PoolWithIndices, input, *windows, False)
     if torch.is_grad_enabled() and input.requires_grad:
-        return _pool_with_indices(input, *windows, True)[0]
-    return _pool(input, *windows)
+        return _call(_PoolWithIndices, input, *windows, True)[0]
+    return _call(_Pool, input, *windows)
 
 
-# For torch.fx, which cannot trace the choice above.
+# One step of a graph: the choice above cannot be traced by torch.fx, nor by `torch.compile` below
+# the transformations of `torch.func`.
 torch.fx.wrap("max_pool2d")
+torch.compiler.allow_in_graph(max_pool2d)
 
 
 class MaxPool2d(torch.nn.MaxPool2d):
@@ -125,9 +126,9 @@ def replace_max_pool2d(model: Model) -> Model:
     Parameters
     ----------
     model : torch.nn.Module
-        The modules in it, and itself, if they are `torch.nn.MaxPool2d` become `MaxPool2d`. They stay
-        the same objects, with their arguments, hooks and names; state dicts do not change.
-        Subclasses of `torch.nn.MaxPool2d` are left alone.
+        All `torch.nn.MaxPool2d` in it, or itself, become `MaxPool2d`. They stay the same objects,
+        with their arguments, hooks and names; state dicts do not change. Subclasses of
+        `torch.nn.MaxPool2d` are left alone.
 
     Returns
     -------
@@ -377,64 +378,136 @@ def _(cells: torch.Tensor, indices: torch.Tensor, *rest: Any) -> torch.Tensor:
     return _empty(indices.shape, cells.dtype, cells.device, False)
 
 
-def _keep_input(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    ctx.save_for_backward(inputs[0])
-    ctx.windows = inputs[1:]
+class _Pool(torch.autograd.Function):
+    """`_pool` with its derivatives, which find the indices only then.
+
+    As where `max_pool2d` cannot foresee that they are wanted, in a ``vmap`` inside of a ``grad``.
+    """
+
+    @staticmethod
+    def forward(*arguments: Any) -> Any:
+        return _pool(*arguments)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(inputs[0])
+        ctx.save_for_forward(inputs[0])
+        ctx.windows = *inputs[1:], True
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        (input,) = ctx.saved_tensors  # noqa: A001
+        indices = _call(_PoolWithIndices, input, *ctx.windows)[1]
+        layout = _is_channels_last(input)
+        return _call(_Scatter, gradient, indices, input.shape, *ctx.windows, layout), *[None] * 5
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: torch.Tensor, *_: Any) -> Any:
+        indices = _call(_PoolWithIndices, ctx.saved_tensors[0], *ctx.windows)[1]
+        return _call(_Gather, tangent, indices, *ctx.windows)
+
+    @staticmethod
+    def vmap(info: Any, axes: Any, input: torch.Tensor, *windows: Any) -> Any:  # noqa: A002
+        size, count = info.batch_size, input.dim() - 1
+        return _unfolded(_call(_Pool, _folded(input, axes[0], size), *windows), size, count), 0
 
 
-def _pool_backward(ctx: Any, gradient: torch.Tensor) -> Any:
-    """Only where `max_pool2d` could not foresee it, as in a ``vmap`` inside of a ``grad``."""
-    (input,) = ctx.saved_tensors  # noqa: A001
-    _, indices = _pool_with_indices(input, *ctx.windows, True)
-    layout = _is_channels_last(input)
-    return _scatter(gradient, indices, input.shape, *ctx.windows, True, layout), *[None] * 5
+class _PoolWithIndices(torch.autograd.Function):
+    """`_pool_with_indices` with its derivatives."""
+
+    @staticmethod
+    def forward(*arguments: Any) -> Any:
+        return _pool_with_indices(*arguments)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(output[1])
+        ctx.save_for_forward(output[1])
+        ctx.mark_non_differentiable(output[1])
+        ctx.shape, ctx.layout = inputs[0].shape, _is_channels_last(inputs[0])
+        ctx.windows = inputs[1:]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor, _: Any) -> Any:
+        (indices,) = ctx.saved_tensors
+        return _call(_Scatter, gradient, indices, ctx.shape, *ctx.windows, ctx.layout), *[None] * 6
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: torch.Tensor, *_: Any) -> Any:
+        return _call(_Gather, tangent, ctx.saved_tensors[0], *ctx.windows), None
+
+    @staticmethod
+    def vmap(info: Any, axes: Any, input: torch.Tensor, *rest: Any) -> Any:  # noqa: A002
+        size, count = info.batch_size, input.dim() - 1
+        results = _call(_PoolWithIndices, _folded(input, axes[0], size), *rest)
+        return tuple(_unfolded(result, size, count) for result in results), (0, 0)
 
 
-def _keep_indices(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    ctx.save_for_backward(output[1])
-    ctx.mark_non_differentiable(output[1])
-    ctx.shape, ctx.layout = inputs[0].shape, _is_channels_last(inputs[0])
-    ctx.windows = inputs[1:]
+class _Scatter(torch.autograd.Function):
+    """`_scatter` with its derivatives; it is linear."""
+
+    @staticmethod
+    def forward(*arguments: Any) -> Any:
+        return _scatter(*arguments)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
+        ctx.rest = inputs[2:]
+
+    @staticmethod
+    def backward(ctx: Any, cells: torch.Tensor) -> Any:
+        return _call(_Gather, cells, ctx.saved_tensors[0], *ctx.rest[1:-1]), *[None] * 9
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: torch.Tensor, *_: Any) -> Any:
+        return _call(_Scatter, tangent, ctx.saved_tensors[0], *ctx.rest)
+
+    @staticmethod
+    def vmap(info: Any, axes: Any, *arguments: Any) -> Any:
+        gradient, indices, shape, *rest = arguments
+        size, count = info.batch_size, len(shape)
+        folded = _folded(gradient, axes[0], size), _folded(indices, axes[1], size)
+        shape = (size * shape[0], *shape[1:]) if count > 3 else (size, *shape)
+        return _unfolded(_call(_Scatter, *folded, shape, *rest), size, count), 0
 
 
-def _pool_with_indices_backward(ctx: Any, gradient: torch.Tensor, _: Any) -> Any:
-    (indices,) = ctx.saved_tensors
-    return _scatter(gradient, indices, ctx.shape, *ctx.windows, ctx.layout), *[None] * 6
+class _Gather(torch.autograd.Function):
+    """`_gather` with its derivatives; it is linear."""
 
+    @staticmethod
+    def forward(*arguments: Any) -> Any:
+        return _gather(*arguments)
 
-def _keep_for_gather(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    ctx.save_for_backward(inputs[1])
-    ctx.windows = inputs[3:-1]
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
+        ctx.shape, ctx.layout = inputs[0].shape, _is_channels_last(inputs[0])
+        ctx.windows = inputs[2:]
 
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        (indices,) = ctx.saved_tensors
+        return _call(_Scatter, gradient, indices, ctx.shape, *ctx.windows, ctx.layout), *[None] * 7
 
-def _scatter_backward(ctx: Any, cells: torch.Tensor) -> Any:
-    (indices,) = ctx.saved_tensors
-    return _gather(cells, indices, *ctx.windows), *[None] * 9
+    @staticmethod
+    def jvp(ctx: Any, tangent: torch.Tensor, *_: Any) -> Any:
+        return _call(_Gather, tangent, ctx.saved_tensors[0], *ctx.windows)
 
-
-def _keep_for_scatter(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    ctx.save_for_backward(inputs[1])
-    ctx.shape, ctx.layout = inputs[0].shape, _is_channels_last(inputs[0])
-    ctx.windows = inputs[2:]
-
-
-def _gather_backward(ctx: Any, gradient: torch.Tensor) -> Any:
-    (indices,) = ctx.saved_tensors
-    return _scatter(gradient, indices, ctx.shape, *ctx.windows, ctx.layout), *[None] * 7
-
-
-_pool.register_autograd(_pool_backward, setup_context=_keep_input)
-_pool_with_indices.register_autograd(_pool_with_indices_backward, setup_context=_keep_indices)
-_scatter.register_autograd(_scatter_backward, setup_context=_keep_for_gather)
-_gather.register_autograd(_gather_backward, setup_context=_keep_for_scatter)
+    @staticmethod
+    def vmap(info: Any, axes: Any, *arguments: Any) -> Any:
+        cells, indices, *windows = arguments
+        size, count = info.batch_size, cells.dim() - (axes[0] is not None)
+        folded = _folded(cells, axes[0], size), _folded(indices, axes[1], size)
+        return _unfolded(_call(_Gather, *folded, *windows), size, count), 0
 
 
 def _folded(tensor: torch.Tensor, axis: int | None, size: int) -> torch.Tensor:
     """A tensor with the axis of ``vmap`` in front, one with the batch's if there is one."""
-    if axis is None:
-        tensor = tensor.expand(size, *tensor.shape)
-    else:
-        tensor = tensor.movedim(axis, 0)
+    mapped = axis is not None
+    tensor = tensor.movedim(axis, 0) if mapped else tensor.expand(size, *tensor.shape)
     return tensor.flatten(0, 1) if tensor.dim() > 4 else tensor
 
 
@@ -445,39 +518,22 @@ def _unfolded(tensor: torch.Tensor, size: int, axes: int) -> torch.Tensor:
     return tensor.unflatten(0, (size, tensor.shape[0] // size if size else 0))
 
 
-@_pool.register_vmap
-def _(info: Any, axes: Any, input: torch.Tensor, *windows: Any) -> Any:  # noqa: A002
-    size, count = info.batch_size, input.dim() - 1
-    return _unfolded(_pool(_folded(input, axes[0], size), *windows), size, count), 0
+_OPERATORS: dict[Any, Any] = {
+    _Pool: _pool,
+    _PoolWithIndices: _pool_with_indices,
+    _Scatter: _scatter,
+    _Gather: _gather,
+}
+for _function, _called in _OPERATORS.items():
+    _called.register_autograd(_function.backward, setup_context=_function.setup_context)
+    _called.register_vmap(_function.vmap)
 
 
-@_pool_with_indices.register_vmap
-def _(info: Any, axes: Any, input: torch.Tensor, *rest: Any) -> Any:  # noqa: A002
-    size, count = info.batch_size, input.dim() - 1
-    results = _pool_with_indices(_folded(input, axes[0], size), *rest)
-    return tuple(_unfolded(result, size, count) for result in results), (0, 0)
+def _call(function: Any, *arguments: Any) -> Any:
+    """Call a function's operator, or itself below `torch.func`, which takes no other derivatives.
 
-
-@_scatter.register_vmap
-def _(
-    info: Any,
-    axes: Any,
-    gradient: torch.Tensor,
-    indices: torch.Tensor,
-    shape: Any,
-    *rest: Any,
-) -> Any:
-    size, count = info.batch_size, len(shape)
-    folded = _folded(gradient, axes[0], size), _folded(indices, axes[1], size)
-    shape = (size * shape[0], *shape[1:]) if count > 3 else (size, *shape)
-    *windows, layout = rest
-    result = _scatter(*folded, shape, *windows, layout and len(shape) == 4)
-    return _unfolded(result, size, count), 0
-
-
-@_gather.register_vmap
-def _(info: Any, axes: Any, cells: torch.Tensor, indices: torch.Tensor, *rest: Any) -> Any:
-    size = info.batch_size
-    count = cells.dim() - (axes[0] is not None)
-    folded = _folded(cells, axes[0], size), _folded(indices, axes[1], size)
-    return _unfolded(_gather(*folded, *rest), size, count), 0
+    A call of the operator takes 22 us, of the function 39.
+    """
+    if torch._C._are_functorch_transforms_active():
+        return function.apply(*arguments)
+    return _OPERATORS[function](*arguments)

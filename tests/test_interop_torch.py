@@ -1,0 +1,548 @@
+"""PyTorch tensors: PyTorch's bits, its conformance tools, and its ways to transform functions."""
+
+import copy
+import doctest
+import itertools
+import pickle
+import shutil
+import threading
+from unittest import mock
+
+import numpy as np
+import process
+import pytest
+from bits import assert_same
+
+import fastpool
+from fastpool import check
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+func = torch.func
+
+from fastpool.interop import torch as adapter  # noqa: E402  (it needs PyTorch)
+from fastpool.interop.torch import (  # noqa: E402
+    MaxPool2d,
+    max_pool2d,
+    replace_max_pool2d,
+    restore_max_pool2d,
+)
+
+pytestmark = [
+    # PyTorch's own, of what it does inside of torch.compile and torch.export.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
+    pytest.mark.filterwarnings("ignore:.*:FutureWarning:torch"),
+    pytest.mark.filterwarnings("ignore::UserWarning:torch"),
+]
+
+# As PyTorch takes them.
+WINDOWS = [(2,), (3, 2, 1), ((3, 2), (1, 2), (1, 0)), (3, 1, 1, 2), (3, 2, 1, 1, True), ([2], [])]
+FORMATS = [torch.contiguous_format, torch.channels_last]
+
+
+@pytest.fixture(autouse=True)
+def on_each(backend):
+    with fastpool.use_backend(backend):
+        yield
+
+
+def numbers(shape, dtype=torch.float32, memory_format=torch.contiguous_format, seed=0):
+    """Few different ones: many ties, signed zeros and infinities among them."""
+    rng = np.random.default_rng(seed)
+    values = rng.choice(np.array([0.0, -0.0, 1.0, 2.0, -1.5, np.inf, -np.inf]), shape)
+    return torch.tensor(values).to(dtype).contiguous(memory_format=memory_format)
+
+
+def normal(shape, dtype=torch.float32, seed=0):
+    return torch.tensor(np.random.default_rng(seed).standard_normal(shape)).to(dtype)
+
+
+def bits(tensor):
+    tensor = tensor.detach()
+    return (tensor.view(torch.int16) if tensor.dtype is torch.bfloat16 else tensor).numpy()
+
+
+def same(actual, expected):
+    """The same bits, in the same memory format."""
+    assert actual.dtype == expected.dtype
+    assert_same(bits(actual), bits(expected))
+    assert actual.stride() == expected.stride()
+
+
+def forward_and_gradient(pool, x, weights):
+    x = x.detach().requires_grad_()
+    output = pool(x)
+    output.backward(weights)
+    return output, x.grad
+
+
+@pytest.mark.parametrize("memory_format", FORMATS, ids=["NCHW", "NHWC"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+class TestAgainstPyTorch:
+    def test_output_and_indices(self, dtype, memory_format):
+        pytest.importorskip("ml_dtypes")
+        for seed, arguments in enumerate(WINDOWS):
+            x = numbers((2, 3, 9, 8), dtype, memory_format, seed)
+            expected = F.max_pool2d(x, *arguments, return_indices=True)
+            found = max_pool2d(x, *arguments, return_indices=True)
+            for actual, other in zip(found, expected, strict=True):
+                same(actual, other)
+            same(max_pool2d(x, *arguments), expected[0])
+
+    def test_gradient(self, dtype, memory_format):
+        """Of float32 and float64 where windows overlap: PyTorch rounds 16-bit sums in between."""
+        pytest.importorskip("ml_dtypes")
+        for seed, arguments in enumerate(WINDOWS[:1] if dtype.itemsize == 2 else WINDOWS):
+            x = numbers((2, 3, 9, 8), dtype, memory_format, seed)
+            weights = normal(F.max_pool2d(x, *arguments).shape, dtype, seed)
+            weights = weights.contiguous(memory_format=memory_format)
+            expected = forward_and_gradient(lambda x, a=arguments: F.max_pool2d(x, *a), x, weights)
+            for indices in (False, True):
+
+                def pool(x, a=arguments, indices=indices):
+                    result = max_pool2d(x, *a, return_indices=indices)
+                    return result[0] if indices else result
+
+                found = forward_and_gradient(pool, x, weights)
+                same(found[0], expected[0])
+                same(found[1], expected[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int64, torch.bool])
+def test_integers(dtype):
+    x = torch.tensor(
+        np.random.default_rng(0).integers(0, 2 if dtype is torch.bool else 100, (3, 8, 8))
+    )
+    x = x.to(dtype)
+    assert_same(max_pool2d(x, 3, 2, 1).numpy(), fastpool.maxpool2d(x.numpy(), 3, 2, 1))
+
+
+def test_any_number_of_leading_axes_and_any_strides():
+    x = numbers((2, 3, 4, 8, 9))
+    for tensor in (x, x[0], x[0, 0], x[0, 0, 0], x.movedim(1, -1), x[..., ::2, 1:], x.mT):
+        assert_same(max_pool2d(tensor, 2).numpy(), fastpool.maxpool2d(tensor.numpy(), 2))
+    last = x[0].to(memory_format=torch.channels_last)
+    for tensor in (last[:, :, 1:], last[:, 1:], last[1:], last[:, :, :2, :2]):
+        same(max_pool2d(tensor, 2).contiguous(), F.max_pool2d(tensor.contiguous(), 2))
+
+
+def test_memory_is_shared():
+    """The kernels read the tensor's own memory, and write that of the result."""
+    for memory_format in FORMATS:
+        x = numbers((2, 5, 8, 8), memory_format=memory_format)
+        with mock.patch.object(fastpool, "maxpool2d", wraps=fastpool.maxpool2d) as call:
+            output = max_pool2d(x, 2)
+        assert call.call_args.args[0].ctypes.data == x.data_ptr()
+        assert call.call_args.kwargs["out"].ctypes.data == output.data_ptr()
+        assert call.call_args.args[0].flags.c_contiguous
+
+
+def test_first_nan_wins():
+    """The documented difference: PyTorch's is the last one."""
+    x = torch.tensor([[[1.0, np.nan], [np.nan, 2.0]]], requires_grad=True)
+    output, indices = max_pool2d(x, 2, return_indices=True)
+    assert output.isnan().all()
+    assert indices.item() == 1
+    assert F.max_pool2d(x, 2, return_indices=True)[1].item() == 2
+    payload = torch.tensor([[[0x7FC12345, 0x7FC54321]]], dtype=torch.int32).view(torch.float32)
+    assert max_pool2d(payload, (1, 2)).view(torch.int32).item() == 0x7FC12345
+
+
+def test_empty_batches():
+    for shape in ((0, 3, 8, 8), (2, 0, 8, 8)):
+        x = torch.zeros(shape, requires_grad=True)
+        max_pool2d(x, 2).sum().backward()
+        assert x.grad.shape == shape
+
+
+def test_one_byte_an_output_is_kept():
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        max_pool2d(torch.zeros(1, 1, 40, 40, requires_grad=True), 16, 1)
+        max_pool2d(torch.zeros(1, 1, 40, 40, requires_grad=True), 17, 1)
+    assert [(t.dtype, t.shape) for t in kept] == [
+        (torch.uint8, (1, 1, 25, 25)), (torch.uint16, (1, 1, 24, 24)),
+    ]  # fmt: skip
+
+
+def test_nothing_is_kept_or_indexed_without_a_gradient():
+    x = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    with mock.patch.object(fastpool, "maxpool2d", wraps=fastpool.maxpool2d) as call:
+        with torch.no_grad():
+            max_pool2d(x, 2)
+        with torch.inference_mode():
+            max_pool2d(x, 2)
+        max_pool2d(x.detach(), 2)
+        assert not any("return_indices" in each.kwargs for each in call.call_args_list)
+        max_pool2d(x, 2)
+        assert call.call_args.kwargs["return_indices"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ((5,), ValueError, r"max_pool2d: kernel_size \(5, 5\) does not fit"),
+        ((0,), ValueError, "kernel_size must be at least 1"),
+        (((1, 2, 3),), ValueError, "kernel_size must be an integer or a pair"),
+        ((1, 1, 1), ValueError, "holds no input cell"),
+        ((2, -1), ValueError, "stride must be at least 1"),
+        ((2.5,), RuntimeError, "List"),
+    ],
+)
+def test_errors(arguments, error, text):
+    with pytest.raises(error, match=text):
+        max_pool2d(torch.zeros(1, 4, 4), *arguments)
+    if error is ValueError:
+        with pytest.raises(error, match=text):
+            max_pool2d(torch.zeros(1, 4, 4, device="meta"), *arguments)
+
+
+def test_other_errors():
+    with pytest.raises(TypeError, match="dtype complex64; supported are"):
+        max_pool2d(torch.zeros(1, 4, 4, dtype=torch.complex64), 2)
+    with pytest.raises(ValueError, match="at least 2 axes"):
+        max_pool2d(torch.zeros(4), 2)
+
+
+class TestConformance:
+    @pytest.mark.parametrize("memory_format", FORMATS, ids=["NCHW", "NHWC"])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8])
+    @pytest.mark.parametrize("kernel_size", [2, 17])
+    def test_opcheck(self, dtype, memory_format, kernel_size):
+        """Schema, autograd, fake tensors with their strides, and AOTAutograd with symbols."""
+        pytest.importorskip("ml_dtypes")
+        operators = torch.ops.fastpool
+        windows = [kernel_size] * 2, [2, 1], [1, 1], [1, 1], True
+        for wanted, window in itertools.product((False, True), (False, True)):
+            wanted = wanted and dtype.is_floating_point
+            x = numbers((2, 3, 20, 19), memory_format=memory_format).nan_to_num().to(dtype)
+            x.requires_grad_(wanted)
+            output, indices = operators.max_pool2d_with_indices(x.detach(), *windows, window)
+            gradient = torch.ones_like(output).requires_grad_(wanted)
+            last = memory_format is torch.channels_last
+            for operator, arguments in (
+                (operators.max_pool2d, (x, *windows)),
+                (operators.max_pool2d_with_indices, (x, *windows, window)),
+                (
+                    operators.max_pool2d_backward,
+                    (gradient, indices, list(x.shape), *windows, window, last),
+                ),
+                (operators.max_pool2d_gather, (x, indices, *windows, window)),
+            ):
+                found = torch.library.opcheck(operator.default, arguments)
+                assert set(found.values()) == {"SUCCESS"}
+
+    @pytest.mark.parametrize("indices", [False, True])
+    @pytest.mark.parametrize("arguments", [(2,), (3, 1, 1), ((2, 3), 2, (0, 1), (2, 1), True)])
+    def test_gradcheck(self, arguments, indices):
+        for memory_format in FORMATS:
+            x = torch.tensor(np.random.default_rng(0).permutation(168) / 9).reshape(2, 2, 6, 7)
+            x = x.contiguous(memory_format=memory_format).requires_grad_()
+
+            def pool(x):
+                result = max_pool2d(x, *arguments, return_indices=indices)
+                return result[0] if indices else result
+
+            assert torch.autograd.gradcheck(pool, (x,))
+            assert torch.autograd.gradgradcheck(pool, (x,))
+
+    def test_third_derivative(self):
+        x = normal((2, 5, 6), torch.float64).requires_grad_()
+        for pool in (max_pool2d, F.max_pool2d):
+            y = (pool(x, 3, 1, 1) ** 4).sum()
+            derivatives = []
+            for _ in range(3):
+                (y,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+                derivatives.append(y.detach())
+            if pool is max_pool2d:
+                own = derivatives
+        for actual, other in zip(own, derivatives, strict=True):
+            same(actual, other)
+
+
+def ours(x):
+    return max_pool2d(x, 3, 2, 1)
+
+
+def theirs(x):
+    return F.max_pool2d(x, 3, 2, 1)
+
+
+def cubed(pool):
+    return lambda x: (pool(x) ** 3).sum()
+
+
+# From a pooling, a function of a tensor (4, 2, 8, 9) to compare.
+TRANSFORMED = {
+    "vmap": lambda pool: func.vmap(pool),
+    "vmap of another axis": lambda pool: func.vmap(pool, in_dims=1, out_dims=2),
+    "vmap twice": lambda pool: lambda x: func.vmap(func.vmap(pool, in_dims=-3))(x[:, :, None]),
+    "grad": lambda pool: func.grad(cubed(pool)),
+    "vmap of grad": lambda pool: func.vmap(func.grad(cubed(pool))),
+    "grad of vmap": lambda pool: func.grad(cubed(func.vmap(pool))),
+    "jacrev": lambda pool: lambda x: func.jacrev(pool)(x[0]),
+    "jacfwd": lambda pool: lambda x: func.jacfwd(pool)(x[0]),
+    "hessian": lambda pool: lambda x: func.hessian(cubed(pool))(x[0, :, :4, :5]),
+    "reverse twice": lambda pool: lambda x: func.jacrev(func.jacrev(cubed(pool)))(x[0, :, :4, :5]),
+    "jvp": lambda pool: lambda x: func.jvp(pool, (x,), (x.cos(),))[1],
+    "vmap of channels last": lambda pool: (
+        lambda x: func.vmap(func.grad(cubed(pool)))(
+            torch.stack([x, 2 * x]).permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMED)
+def test_transformed(name):
+    transform, x = TRANSFORMED[name], normal((4, 2, 8, 9))
+    assert_same(transform(ours)(x).numpy(), transform(theirs)(x).numpy())
+
+
+def test_vmap_of_indices():
+    x = normal((3, 2, 4, 8, 9)).to(torch.float32)
+    pool = lambda f: lambda x: f(x, 3, 2, 1, return_indices=True)  # noqa: E731
+    found, expected = (func.vmap(pool(f), in_dims=1)(x) for f in (max_pool2d, F.max_pool2d))
+    for actual, other in zip(found, expected, strict=True):
+        assert_same(actual.numpy(), other.numpy())
+
+
+class TestCompile:
+    @pytest.fixture(autouse=True)
+    def fresh(self):
+        torch._dynamo.reset()
+        yield
+        torch._dynamo.reset()
+
+    @pytest.mark.parametrize("memory_format", FORMATS, ids=["NCHW", "NHWC"])
+    @pytest.mark.parametrize("dynamic", [False, True])
+    def test_whole_graph(self, dynamic, memory_format):
+        compiled = torch.compile(
+            lambda x: ours(x * 2) + 1, fullgraph=True, backend="aot_eager", dynamic=dynamic
+        )
+        for size in (8, 9, 12):
+            x = normal((2, 3, size, size + 1)).contiguous(memory_format=memory_format)
+            weights = normal(theirs(x).shape)
+            found = forward_and_gradient(compiled, x, weights)
+            expected = forward_and_gradient(lambda x: theirs(x * 2) + 1, x, weights)
+            same(found[0], expected[0])
+            same(found[1], expected[1])
+
+    def test_sizes_stay_symbols(self):
+        """One graph serves them all."""
+        counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+        compiled = torch.compile(ours, fullgraph=True, backend=counter, dynamic=True)
+        for size in (8, 9, 12, 15):
+            assert_same(*(f(normal((2, 3, size, size + 4))).numpy() for f in (compiled, theirs)))
+        assert counter.frame_count == 1
+
+    @pytest.mark.parametrize("name", ["vmap", "grad", "vmap of grad", "grad of vmap"])
+    def test_transformations_inside(self, name):
+        transform, x = TRANSFORMED[name], normal((4, 2, 8, 9))
+        compiled = torch.compile(transform(ours), fullgraph=True, backend="aot_eager")
+        assert_same(compiled(x).numpy(), transform(theirs)(x).numpy())
+
+    @pytest.mark.skipif(not shutil.which("g++"), reason="Inductor needs a C++ compiler")
+    def test_inductor(self, backend):
+        if backend == "numpy":
+            pytest.skip("once is enough")
+        x, weights = normal((2, 3, 8, 8)), normal((2, 3, 4, 4))
+        compiled = torch.compile(lambda x: ours(x.relu()) * 2, fullgraph=True)
+        found = forward_and_gradient(compiled, x, weights)
+        expected = forward_and_gradient(lambda x: theirs(x.relu()) * 2, x, weights)
+        same(found[0], expected[0])
+        same(found[1], expected[1])
+
+
+def network():
+    """With poolings of several kinds, one of them used twice."""
+    torch.manual_seed(0)
+    shared = torch.nn.MaxPool2d(2, 2)
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), shared,
+        torch.nn.Sequential(torch.nn.Conv2d(8, 8, 3, padding=1), torch.nn.MaxPool2d(3, 2, 1)),
+        torch.nn.BatchNorm2d(8), shared, torch.nn.Flatten(), torch.nn.Linear(8 * 4 * 4, 10),
+    )  # fmt: skip
+
+
+class TestModules:
+    def test_training_is_the_same_to_the_bit(self):
+        x, target = normal((4, 3, 32, 32)), torch.tensor([1, 2, 3, 4])
+        weights = []
+        for change in (lambda model: model, replace_max_pool2d):
+            model = change(network())
+            optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+            for _ in range(3):
+                optimizer.zero_grad()
+                F.cross_entropy(model(x), target).backward()
+                optimizer.step()
+            weights.append(model.state_dict())
+        assert weights[0].keys() == weights[1].keys()
+        for name, weight in weights[0].items():
+            assert_same(weights[1][name].numpy(), weight.numpy())
+
+    def test_replace_and_restore(self):
+        model = network().eval()
+        text, keys = repr(model), list(model.state_dict())
+        seen = []
+        model[2].register_forward_hook(lambda module, x, y: seen.append(type(module)))
+        assert replace_max_pool2d(model) is model
+        kinds = [type(m) for m in model.modules() if isinstance(m, torch.nn.MaxPool2d)]
+        assert kinds == [MaxPool2d] * 2
+        assert model[2] is model[5]
+        model(normal((1, 3, 32, 32)))
+        assert seen == [MaxPool2d] * 2
+        assert not model[2].training
+        assert (repr(model), list(model.state_dict())) == (text, keys)
+        assert restore_max_pool2d(model) is model
+        kinds = [type(m) for m in model.modules() if isinstance(m, torch.nn.MaxPool2d)]
+        assert kinds == [torch.nn.MaxPool2d] * 2
+
+    def test_what_is_replaced(self):
+        class Own(torch.nn.MaxPool2d):
+            pass
+
+        assert type(replace_max_pool2d(torch.nn.MaxPool2d(2))) is MaxPool2d
+        assert type(replace_max_pool2d(Own(2))) is Own
+        assert type(restore_max_pool2d(Own(2))) is Own
+
+    def test_arguments_are_respected(self):
+        x = normal((2, 3, 9, 9))
+        for arguments in ((3, 2, 1, 1, True, True), ((2, 3), None, (1, 0), (1, 2), False, False)):
+            module = torch.nn.MaxPool2d(*arguments[:4], arguments[5], arguments[4])
+            expected = module(x)
+            found = replace_max_pool2d(module)(x)
+            assert type(found) is type(expected)
+            pairs = zip(found, expected, strict=True) if arguments[5] else [(found, expected)]
+            for actual, other in pairs:
+                same(actual, other)
+
+    def test_unpooling_after_it(self):
+        x = normal((2, 3, 8, 8))
+        module = MaxPool2d(2, return_indices=True)
+        same(torch.nn.MaxUnpool2d(2)(*module(x)), F.max_unpool2d(*F.max_pool2d(
+            x, 2, return_indices=True), 2))  # fmt: skip
+
+    def test_copies_pickles_and_traces(self):
+        model, x = replace_max_pool2d(network().eval()), normal((1, 3, 32, 32))
+        expected = model(x)
+        exported = torch.export.export(model, (x,)).module()
+        traced = torch.fx.symbolic_trace(model)
+        for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model)), exported, traced):
+            assert_same(other(x).detach().numpy(), expected.detach().numpy())
+
+
+def test_backward_from_several_threads():
+    x = normal((4, 3, 40, 40))
+    weights = normal((4, 3, 20, 20))
+    expected = forward_and_gradient(theirs, x, weights)[1]
+    wrong = []
+
+    def work():
+        for _ in range(10):
+            if not forward_and_gradient(ours, x, weights)[1].equal(expected):
+                wrong.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+LOADER = """
+import warnings
+import numpy as np, torch
+import fastpool
+from fastpool.interop.torch import max_pool2d
+
+class Data(torch.utils.data.Dataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, number):
+        generator = torch.Generator().manual_seed(number)
+        x = torch.randn(4, 256, 256, generator=generator).requires_grad_()
+        output = max_pool2d(x, 3, 2, 1)
+        output.sum().backward()
+        assert torch.get_num_threads() == 1
+        return output.detach(), x.grad
+
+if __name__ == "__main__":
+    data = Data()
+    torch.set_num_threads(2)
+    warnings.simplefilter("ignore")  # of forks beside threads
+    parent = torch.randn(8, 64, 128, 128).requires_grad_()
+    max_pool2d(parent, 2).sum().backward()  # starts the parent's threads
+    for method in ("fork", "spawn"):
+        loader = torch.utils.data.DataLoader(
+            data, num_workers=2, multiprocessing_context=method, timeout=100
+        )
+        for number, (output, gradient) in enumerate(loader):
+            generator = torch.Generator().manual_seed(number)
+            x = torch.randn(4, 256, 256, generator=generator).requires_grad_()
+            expected = torch.nn.functional.max_pool2d(x, 3, 2, 1)
+            expected.sum().backward()
+            assert output[0].equal(expected) and gradient[0].equal(x.grad)
+    print("done")
+"""
+
+
+@pytest.mark.numba
+def test_workers_of_a_data_loader(tmp_path, backend):
+    """Forked from a process with threads of Numba's, and spawned."""
+    if backend == "numpy":
+        pytest.skip("once is enough")
+    script = tmp_path / "loader.py"
+    script.write_text(LOADER)
+    code = f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')"
+    assert process.run(code, FASTPOOL_BACKEND="numba", NUMBA_THREADING_LAYER="omp") == "done"
+
+
+@pytest.mark.numba
+def test_threads_are_as_many_as_pytorch_uses(backend):
+    if backend == "numpy":
+        pytest.skip("it starts none")
+    code = """
+    from unittest import mock
+    import torch, fastpool
+    from fastpool.interop.torch import max_pool2d
+    fastpool.backends()
+    from fastpool.backends.numba import jit
+    x = torch.zeros(8, 64, 64, 64)
+    for threads in (2, 1):
+        torch.set_num_threads(threads)
+        with mock.patch.object(jit, "_run_parallel", wraps=jit._run_parallel) as launch:
+            max_pool2d(x, 2)
+            print(launch.call_count)
+    """
+    found = process.run(code, FASTPOOL_BACKEND="numba", NUMBA_NUM_THREADS="2")
+    assert found.split() == ["1", "0"]
+
+
+def test_examples():
+    result = doctest.testmod(adapter)
+    assert result.attempted > 5
+    assert result.failed == 0
+
+
+def test_nothing_is_imported_unasked():
+    code = """
+    import sys
+    import fastpool, fastpool.interop
+    assert "torch" not in sys.modules
+    import fastpool.interop.torch
+    print(sorted({"jax", "dask", "numba"} & set(sys.modules)))
+    """
+    assert process.run(code) == "[]"
+
+
+def test_adversarial_values():
+    """fastpool's bits on everything, NaNs of all payloads too."""
+    for seed, style in enumerate(check.STYLES):
+        x = check.adversarial(np.random.default_rng(seed), (2, 3, 9, 8), np.dtype("f4"), style)
+        found = max_pool2d(torch.tensor(x), 3, 2, 1, return_indices=True)
+        expected = fastpool.maxpool2d(x, 3, 2, 1, return_indices=True)
+        for actual, other in zip(found, expected, strict=True):
+            assert_same(actual.numpy(), other)
