@@ -427,14 +427,26 @@ def _scatter(
     )
     if offender is not None:
         position = tuple(map(int, np.unravel_index(offender, places.shape)))
-        free = function == "unpool" and index_format == "flat"
-        where = "a cell of the plane" if free else "a tap of its window inside the input"
-        raise IndexError(
-            f"{name}: indices{list(position)} = {places[position]} is not {where} "
-            f"(index_format {index_format!r}, plane "
-            f"{(geometry.height.size, geometry.width.size)})"
-        )
+        raise bad_index(name, geometry, index_format, position, places[position])
     return target if out is None else out
+
+
+def bad_index(
+    name: str,
+    geometry: Geometry,
+    index_format: IndexFormat,
+    position: tuple[int, ...],
+    value: np.integer[Any],
+) -> IndexError:
+    """What is raised for an index; its attribute `position` is for callers that passed a part."""
+    free = name == "maxunpool2d" and index_format == "flat"
+    where = "a cell of the plane" if free else "a tap of its window inside the input"
+    error = IndexError(
+        f"{name}: indices{list(position)} = {value} is not {where} "
+        f"(index_format {index_format!r}, plane {(geometry.height.size, geometry.width.size)})"
+    )
+    error.position = position  # type: ignore[attr-defined]
+    return error
 
 
 def _run(

@@ -1,6 +1,7 @@
 """JAX arrays: fastpool's bits, and derivatives through JAX's transformations."""
 
 import doctest
+import itertools
 from functools import partial
 
 import numpy as np
@@ -27,7 +28,7 @@ WINDOWS = [
     (3, 1, ((0, 1), (2, 1)), 1),
     (2, 2, 0, 1, True),
 ]
-DTYPES = ["float32", "float16", "bfloat16", "int8", "uint32", "bool"]
+DTYPES = ["float32", "float16", "bfloat16", "int8", "uint32", "bool", "float64", "int64"]
 
 
 @pytest.fixture(autouse=True)
@@ -62,18 +63,14 @@ def weighted(weights, *arguments, **options):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 def test_forward(dtype, layout, jit):
-    pytest.importorskip("ml_dtypes")
-    for seed, style in enumerate(check.STYLES):
-        x = values((2, 3, 9, 8), dtype, style, seed)
+    with jax.enable_x64("64" in dtype):
         for arguments in WINDOWS:
-            pool = jit(partial(max_pool2d, layout=layout))
-            if jit is jax.jit:
-                pool = jax.jit(lambda x, a=arguments: max_pool2d(x, *a, layout=layout))
+            pool = jit(lambda x, a=arguments: max_pool2d(x, *a, layout=layout))
+            for seed, style in enumerate(check.STYLES):
+                x = values((2, 3, 9, 8), dtype, style, seed)
                 result = pool(x)
-            else:
-                result = pool(x, *arguments)
-            assert isinstance(result, jax.Array)
-            assert_same(np.asarray(result), fastpool.maxpool2d(x, *arguments, layout=layout))
+                assert isinstance(result, jax.Array)
+                assert_same(np.asarray(result), fastpool.maxpool2d(x, *arguments, layout=layout))
 
 
 @settings(max_examples=30)
@@ -99,35 +96,68 @@ def test_gradient_in_any_geometry(case, seed):
     assert_same(np.asarray(gradient), own_gradient(x, weights, *positional, layout=layout))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float64"])
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("jit", [lambda f: f, jax.jit], ids=["eager", "jit"])
-def test_gradient(dtype, layout, jit):
-    """Of overlapping windows with many ties; 16-bit floats are rounded once."""
-    pytest.importorskip("ml_dtypes")
-    x, arguments = values((2, 9, 8, 5), dtype), (3, 2, 1)
-    output = fastpool.maxpool2d(x, *arguments, layout=layout)
-    weights = values(output.shape, dtype, "random", 1)
-    pool = partial(max_pool2d, layout=layout)
-    pull = jit(lambda x, w: jax.vjp(lambda x: pool(x, *arguments), x)[1](w)[0])
-    result = pull(x, weights)
-    assert_same(np.asarray(result), own_gradient(x, weights, *arguments, layout=layout))
+def test_gradient_and_its_transpose(dtype, layout, jit):
+    """Of overlapping windows with ties, zeros and NaNs; 16-bit floats are rounded once."""
+    with jax.enable_x64(dtype == "float64"):
+        arguments, pool = (3, 2, 1), partial(max_pool2d, layout=layout)
+        shape = (2, 9, 8, 5)
+        push = jit(lambda x, t: jax.jvp(lambda x: pool(x, *arguments), (x,), (t,)))
+        pull = jit(lambda x, w: jax.vjp(lambda x: pool(x, *arguments), x)[1](w)[0])
+        for style in ("ties", "zeros", "nans", "bits"):
+            x, tangent = values(shape, dtype, style), values(shape, dtype, "bits", 2)
+            output, indices = fastpool.maxpool2d(x, *arguments, return_indices=True, layout=layout)
+            weights = values(output.shape, dtype, "random", 1)
+            gradient = own_gradient(x, weights, *arguments, layout=layout)
+            assert_same(np.asarray(pull(x, weights)), gradient)
+            cells = np.take_along_axis(planes(tangent, layout), planes(indices, layout), 2)
+            results = push(x, tangent)
+            assert_same(np.asarray(results[0]), output)
+            assert_same(planes(np.asarray(results[1]), layout), cells)
 
 
-def test_gradient_is_that_of_jax_where_there_is_one_maximum():
-    x = np.random.default_rng(0).permutation(2 * 3 * 12 * 14).reshape(2, 3, 12, 14)
-    x = x.astype(np.float32)
+def planes(array, layout):
+    """Each plane in a row."""
+    array = array if layout == "NCHW" else np.moveaxis(array, -1, 1)
+    return array.reshape(*array.shape[:2], -1)
+
+
+POOLINGS = [(2, 2, 0, 1), (3, 2, 1, 1), (3, 1, 1, 1), (2, 1, 1, 1)]
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("pooling", POOLINGS, ids=str)
+def test_values_and_gradient_are_those_of_jax(pooling, layout):
+    """With ties too, where both take the first cell; no NaN, whose first one JAX does not take."""
+    kernel, stride, padding, _ = pooling
 
     def of_jax(x):
-        window, padding = ((1, 1, 3, 3), (1, 1, 2, 2)), ((0, 0), (0, 0), (1, 1), (1, 1))
-        return lax.reduce_window(x, -jnp.inf, lax.max, *window, padding)
+        window, strides, pads = (
+            tuple(entry if axis in (2, 3) else other for axis in (0, 1, 2, 3))
+            for entry, other in ((kernel, 1), (stride, 1), ((padding, padding), (0, 0)))
+        )
+        if layout == "NHWC":
+            window, strides, pads = ((n, h, w, c) for n, c, h, w in (window, strides, pads))
+        return lax.reduce_window(x, -jnp.inf, lax.max, window, strides, pads)
 
-    own = partial(max_pool2d, kernel_size=3, stride=2, padding=1)
-    assert_same(np.asarray(own(x)), np.asarray(of_jax(x)))
-    weights = np.arange(2 * 3 * 6 * 7, dtype=np.float32).reshape(2, 3, 6, 7)
-    for transformed in (jax.grad, lambda f: jax.jit(jax.grad(f))):
-        gradients = [transformed(lambda x, f=f: (f(x) * weights).sum())(x) for f in (own, of_jax)]
-        assert_same(*map(np.asarray, gradients))
+    own = partial(max_pool2d, kernel_size=kernel, stride=stride, padding=padding, layout=layout)
+    rng = np.random.default_rng(0)
+    for x in (
+        rng.permutation(2 * 10 * 12 * 11).reshape(2, 10, 12, 11).astype(np.float32),
+        values((2, 10, 12, 11), style="ties"),
+        values((2, 10, 12, 11), style="lowest"),
+        values((2, 10, 12, 11), style="infinities"),
+    ):
+        assert_same(np.asarray(own(x)), np.asarray(of_jax(x)))
+        # Integers, whose sums are the same in any order.
+        weights = rng.integers(-99, 99, own(x).shape).astype(np.float32)
+        for transformed in (jax.grad, lambda f: jax.jit(jax.grad(f))):
+            gradients = [
+                transformed(lambda x, f=f, w=weights: (f(x) * w).sum())(x) for f in (own, of_jax)
+            ]
+            assert_same(*(np.asarray(gradient) + 0.0 for gradient in gradients))
 
 
 def test_ties_go_to_the_first_cell():
@@ -140,8 +170,9 @@ def test_nan_goes_to_the_first_nan():
     assert jax.grad(lambda x: max_pool2d(x, 2).sum())(x).tolist() == [[0, 1], [0, 0]]
 
 
+@pytest.mark.parametrize("mode", ["fwd", "rev"])
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-def test_check_grads(x64, layout):
+def test_check_grads(x64, layout, mode):
     """Of third order, by JAX's own test."""
     from jax.test_util import check_grads
 
@@ -154,7 +185,7 @@ def test_check_grads(x64, layout):
             lambda x, pool=pool, a=arguments: pool(x, *a) ** 2,
             (x,),
             order=3,
-            modes=["rev"],
+            modes=[mode],
             eps=1e-3,
         )
 
@@ -171,6 +202,45 @@ def test_gathering_and_scattering_are_transposes(x64):
         gathered.reshape(indices.shape), indices, x.shape, 3, 2, 1
     )
     assert_same(np.asarray(product), expected)
+
+
+def test_hessians(x64):
+    """Forward over reverse, reverse over forward, and either over itself."""
+    x = values((2, 5, 4), "float64", "random")
+    indices = fastpool.maxpool2d(x, 3, 2, 1, return_indices=True).indices
+    output = np.take_along_axis(x.reshape(2, -1), indices.reshape(2, -1), 1)
+    # Of the sum of cubes: 6 y where an output y is taken from, at the cell itself.
+    expected = np.zeros((2, 20))
+    for plane, (cells, numbers) in enumerate(zip(indices.reshape(2, -1), output, strict=True)):
+        np.add.at(expected[plane], cells, 6 * numbers)
+    expected = np.diag(expected.ravel()).reshape(*x.shape, *x.shape)
+    loss = lambda x: (max_pool2d(x, 3, 2, 1) ** 3).sum()  # noqa: E731
+    for outer, inner in itertools.product((jax.jacfwd, jax.jacrev), repeat=2):
+        for jit in (lambda f: f, jax.jit):
+            np.testing.assert_allclose(jit(outer(inner(loss)))(x), expected, rtol=1e-14)
+
+
+def test_linearized_and_transposed():
+    x, tangent = values((3, 5, 4)), values((3, 5, 4), style="random")
+    output, push = jax.linearize(lambda x: max_pool2d(x, 3, 2, 1), x)
+    weights = values(output.shape, style="random", seed=1)
+    expected = own_gradient(x, weights, 3, 2, 1)
+    assert_same(np.asarray(jax.linear_transpose(push, tangent)(weights)[0]), expected)
+    pushed = jax.jvp(lambda x: max_pool2d(x, 3, 2, 1), (x,), (tangent,))[1]
+    assert_same(np.asarray(push(tangent)), np.asarray(pushed))
+
+
+def test_outputs_whose_gradient_is_not_wanted():
+    """A cotangent that is known to be zero calls nothing."""
+    x = values((2, 4, 4))
+    both = jax.checkpoint(lambda x: (max_pool2d(x, 2), 2 * x))
+    for jit in (lambda f: f, jax.jit):
+        gradient = jit(jax.grad(lambda x: both(x)[1].sum()))(x)
+        assert_same(np.asarray(gradient), np.full(x.shape, 2, np.float32))
+    counts = np.arange(32).reshape(2, 4, 4)
+    gradient = jax.grad(lambda x: (max_pool2d(x, 2) * max_pool2d(counts, 2)).sum())(x)
+    weights = fastpool.maxpool2d(counts, 2).astype(np.float32)
+    assert_same(np.asarray(gradient), own_gradient(x, weights, 2))
 
 
 class TestVmap:
@@ -203,14 +273,48 @@ class TestVmap:
         expected = fastpool.maxpool2d_backward(basis, every, (len(basis), *x.shape), 2, 1)
         assert_same(np.asarray(jacobian), expected.reshape(*indices.shape, *x.shape))
 
+    def test_the_other_operand_alone(self):
+        """One tangent or gradient for every image's own codes; transposed, their sum."""
+        x, tangent = values((4, 3, 6, 5)), values((3, 6, 5), style="random")
+        push = jax.vmap(
+            lambda x, t: jax.jvp(lambda x: max_pool2d(x, 2, 1), (x,), (t,))[1], (0, None)
+        )
+        every = np.broadcast_to(tangent, x.shape)
+        expected = jax.jvp(lambda x: max_pool2d(x, 2, 1), (x,), (every,))[1]
+        assert_same(np.asarray(push(x, tangent)), np.asarray(expected))
+        weights = np.arange(expected.size, dtype=np.float32).reshape(expected.shape)
+        result = jax.grad(lambda t: (push(x, t) * weights).sum())(tangent)
+        assert_same(np.asarray(result), own_gradient(x, weights, 2, 1).sum(0))
+
+    def test_nothing_is_moved_or_repeated_needlessly(self):
+        x = jnp.zeros((4, 5, 6, 7))
+        pool = lambda x: max_pool2d(x, 2)  # noqa: E731
+        for axes in (0, 1):
+            text = str(jax.make_jaxpr(jax.vmap(pool, in_axes=axes, out_axes=axes))(x))
+            assert "transpose" not in text
+            assert "fastpool_pool" in text
+        jacobian = str(jax.make_jaxpr(lambda x: jax.vjp(pool, x)[1])(x[0]))
+        assert "fastpool" in jacobian
+        text = str(jax.make_jaxpr(jax.jacrev(pool))(x[0, 0]))
+        assert "u8[1,3,3]" in text  # codes, beside the gradients of all outputs
+        assert "u8[9,3,3]" not in text
+        text = str(jax.make_jaxpr(jax.vmap(jax.grad(lambda x: pool(x).sum())))(x))
+        assert "f32[1,5,3,3]" in text  # the sum's gradient, beside the codes of all images
+        assert "f32[4,5,3,3] = broadcast" not in text
+
     def test_one_call(self, monkeypatch):
         calls = []
-        pool = fastpool.maxpool2d
-        monkeypatch.setattr(
-            fastpool, "maxpool2d", lambda x, *a, **k: (calls.append(x.shape), pool(x, *a, **k))[1]
-        )
+        for name in ("maxpool2d", "maxpool2d_backward"):
+
+            def call(array, *rest, own, **options):
+                calls.append(array.shape)
+                return own(array, *rest, **options)
+
+            monkeypatch.setattr(fastpool, name, call)
         jax.vmap(lambda x: max_pool2d(x, 2))(values((5, 4, 4)))
         assert calls == [(5, 4, 4)]
+        jax.jit(jax.vmap(jax.grad(lambda x: max_pool2d(x, 2).sum())))(values((7, 4, 4)))
+        assert calls[1:] == [(7, 4, 4), (7, 2, 2)]
 
 
 def test_control_flow_and_checkpoints():
@@ -220,8 +324,25 @@ def test_control_flow_and_checkpoints():
     assert_same(np.asarray(outputs), fastpool.maxpool2d(x, 2))
     loss = lambda x: max_pool2d(jnp.tanh(x), 3, 1, 1).sum()  # noqa: E731
     assert_same(*(np.asarray(jax.grad(f)(x)) for f in (loss, jax.checkpoint(loss))))
+    branch = lambda x: lax.cond(x.sum() > 0, loss, jnp.sum, x)  # noqa: E731
+    big = np.abs(x)
+    assert_same(*(np.asarray(jax.jit(jax.grad(f))(big)) for f in (loss, branch)))
+    repeat = lambda x: lax.fori_loop(0, 3, lambda _, x: max_pool2d(x, 3, 1, 1), x)  # noqa: E731
+    assert_same(np.asarray(repeat(x)), fastpool.maxpool2d(x, 7, 1, 3))
     with jax.disable_jit():
         assert_same(np.asarray(jax.jit(lambda x: max_pool2d(x, 2))(x)), fastpool.maxpool2d(x, 2))
+        weights = np.ones((4, 3, 4, 4), np.float32)
+        gradient = jax.vmap(jax.grad(lambda x: max_pool2d(x, 2).sum()))(x)
+        assert_same(np.asarray(gradient), own_gradient(x, weights, 2))
+
+
+def test_donated_input():
+    """XLA may put the result where the input was."""
+    x = values((4, 3, 16, 16), style="random")
+    expected = fastpool.maxpool2d(x, 3, 1, 1)
+    pool = jax.jit(lambda x: max_pool2d(x, 3, 1, 1), donate_argnums=0)
+    for _ in range(5):
+        assert_same(np.asarray(pool(jnp.array(x))), expected)
 
 
 def test_shapes_are_known_without_data():
@@ -273,9 +394,92 @@ def test_more_errors():
         max_pool2d(jnp.zeros((4, 4, 4)), 2, layout="CHWN")
 
 
+def test_errors_of_a_call_reach_the_caller(monkeypatch):
+    """Those that depend on no argument, as of memory."""
+
+    def fail(*_, **__):
+        raise MemoryError("no room for windows")
+
+    x = jnp.zeros((5, 4, 4))
+    monkeypatch.setattr(fastpool, "maxpool2d", fail)
+    for pool in (lambda x: max_pool2d(x, 2), jax.jit(lambda x: max_pool2d(x, 2))):
+        with pytest.raises(RuntimeError, match="no room for windows"):
+            pool(x).block_until_ready()
+
+
 def test_the_backend_is_that_of_the_trace(backend):
+    """Another thread's context does not matter, and XLA's threads have none."""
     x = jnp.zeros((4, 4))
     assert f"backend='{backend}'" in str(jax.make_jaxpr(lambda x: max_pool2d(x, 2))(x))
+    code = """
+    import sys
+    import jax, jax.numpy as jnp, fastpool
+    from fastpool.interop.jax import max_pool2d
+
+    sys.modules["numba"] = None
+    x, pool = jnp.ones((8, 64, 64, 64)), lambda x: max_pool2d(x, 3, 2, 1).sum()
+    with fastpool.use_backend("numpy"):
+        step = jax.jit(jax.grad(pool))
+        step(x).block_until_ready()
+    fastpool.set_default_backend("numba")
+    (step(x) + step(x + 1)).block_until_ready()
+    try:
+        jax.eval_shape(pool, x)
+    except fastpool.BackendUnavailable:
+        print("known when traced")
+    """
+    assert process.run(code) == "known when traced"
+
+
+def test_64_bits_in_threads_of_xla():
+    """Where `jax.enable_x64` of the caller's thread is not known."""
+    code = """
+    import numpy as np
+    import jax, jax.numpy as jnp, fastpool
+    from fastpool.interop.jax import max_pool2d
+
+    x = np.random.default_rng(0).standard_normal((16, 32, 64, 64))
+    expected = fastpool.maxpool2d(np.float64(x), 3, 2, 1)
+    with jax.enable_x64(True):
+        pool = jax.jit(lambda x: max_pool2d(x, 3, 2, 1))
+        results = [pool(jnp.asarray(x) * 2**n) for n in range(20)]
+        print(all((np.asarray(y) == expected * 2**n).all() for n, y in enumerate(results)))
+    """
+    assert process.run(code) == "True"
+
+
+def test_several_devices():
+    """Under shard_map, each device pools its part; else every device the whole."""
+    code = """
+    import numpy as np
+    import jax, jax.numpy as jnp, fastpool
+    from jax.sharding import NamedSharding, PartitionSpec as P
+    from fastpool.interop.jax import max_pool2d
+
+    mesh = jax.make_mesh((4,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
+    x = np.random.default_rng(0).standard_normal((8, 3, 9, 8)).astype(np.float32)
+    output, indices = fastpool.maxpool2d(x, 3, 2, 1, return_indices=True)
+    weights = np.random.default_rng(1).standard_normal(output.shape).astype(np.float32)
+    gradient = fastpool.maxpool2d_backward(weights, indices, x.shape, 3, 2, 1)
+    x, weights = (jax.device_put(a, NamedSharding(mesh, P("d"))) for a in (x, weights))
+    pool = lambda x: max_pool2d(x, 3, 2, 1)
+    loss = lambda x, w: (pool(x) * w).sum()
+    part = lambda x, w: jax.lax.psum(loss(x, w), "d")
+    whole = jax.shard_map(part, mesh=mesh, in_specs=(P("d"), P("d")), out_specs=P())
+    on_second = pool(jax.device_put(np.asarray(x), jax.devices()[1]))
+    for result, expected in (
+        (pool(x), output),
+        (jax.jit(jax.grad(loss))(x, weights), gradient),
+        (jax.shard_map(pool, mesh=mesh, in_specs=P("d"), out_specs=P("d"))(x), output),
+        (jax.jit(jax.grad(whole))(x, weights), gradient),
+        (jax.pmap(pool)(np.asarray(x).reshape(4, 2, 3, 9, 8)).reshape(output.shape), output),
+        (on_second, output),
+    ):
+        assert np.asarray(result).tobytes() == expected.tobytes()
+    print(on_second.devices() == {jax.devices()[1]})
+    """
+    flags = "--xla_force_host_platform_device_count=4"
+    assert process.run(code, XLA_FLAGS=flags) == "True"
 
 
 def test_examples():

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Primitive
+from jax.extend.mlir import ir
+from jax.extend.mlir.dialects import stablehlo as hlo
 from jax.interpreters import ad, batching, mlir
 
 import fastpool
@@ -29,6 +31,9 @@ from ..api import IntOrPair, Padding
 from ..arguments import Layout, Pair, Windows, windows
 from ..geometry import Geometry, pooling
 from . import gather
+
+_NAME = "max_pool2d"
+_Types: TypeAlias = list[tuple[tuple[int, ...], Any]]  # shapes and dtypes
 
 
 class _Pooling(NamedTuple):
@@ -63,8 +68,12 @@ class _Pooling(NamedTuple):
         return (*lead, *self.sizes, *like.shape[like.ndim - self.last + 2 :])
 
     def geometry(self, shape: tuple[int, ...]) -> Geometry:
-        """What is known of a pooling when the shape of its input is, too."""
-        return pooling("max_pool2d", "x", shape, *self.arguments, self.layout, "window")
+        """What is known once the shape of the input is, too."""
+        kernel, stride, padding, dilation = self.windows
+        return pooling(
+            _NAME, "x", shape, kernel, stride, padding, dilation, self.ceil_mode, self.layout,
+            "window",
+        )  # fmt: skip
 
 
 def max_pool2d(
@@ -118,11 +127,10 @@ def max_pool2d(
     Array([[0., 1., 0., 0.],
            [0., 0., 1., 0.]], dtype=float32)
     """
-    name = "max_pool2d"
     x = jnp.asarray(x)
-    arrays.data_type(name, "x", x.dtype)
-    spec = windows(name, kernel_size, stride, padding, dilation)
-    geometry = pooling(name, "x", x.shape, *spec, ceil_mode, layout, "window")
+    arrays.data_type(_NAME, "x", x.dtype)
+    spec = windows(_NAME, kernel_size, stride, padding, dilation)
+    geometry = pooling(_NAME, "x", x.shape, *spec, ceil_mode, layout, "window")
     backend = dispatch.current_default()
     if backend != "auto":
         dispatch.load(backend)
@@ -131,10 +139,18 @@ def max_pool2d(
     return output
 
 
+def _is_wide(array: Any) -> bool:
+    return array.dtype.itemsize == 8
+
+
+def _tensor_type(array: Any) -> Any:
+    return ir.RankedTensorType.get(array.shape, mlir.dtype_to_ir_type(array.dtype))
+
+
 def _primitive(
     name: str,
     function: Callable[..., tuple[np.ndarray, ...]],
-    types: Callable[..., list[tuple[tuple[int, ...], Any]]],
+    types: Callable[..., _Types],
 ) -> Primitive:
     """An operation of JAX: a function of a pooling and arrays, and the types of its results.
 
@@ -160,11 +176,27 @@ def _primitive(
         ]
 
     def lower(context: Any, *operands: Any, pooling: _Pooling) -> Any:
+        # `jax.enable_x64` does not reach XLA's threads, where JAX would then round what has 64 bits
+        # to 32 of them. Two halves of 32 bits each pass.
+        passed = [
+            jax.core.ShapedArray((*result.shape, 2), np.uint32) if _is_wide(result) else result
+            for result in context.avals_out
+        ]
+
+        def call(*arrays: np.ndarray) -> list[np.ndarray]:
+            return [
+                result.view(np.uint32).reshape(*result.shape, 2) if _is_wide(result) else result
+                for result in function(pooling, *arrays)
+            ]
+
         results, _, _ = mlir.emit_python_callback(
-            context, partial(function, pooling), None, list(operands), context.avals_in,
-            context.avals_out, has_side_effect=False,
+            context.replace(avals_out=passed), call, None, list(operands), context.avals_in,
+            passed, has_side_effect=False,
         )  # fmt: skip
-        return results
+        return [
+            hlo.bitcast_convert(_tensor_type(kind), result) if _is_wide(kind) else result
+            for kind, result in zip(context.avals_out, results, strict=True)
+        ]
 
     def batch(operands: Sequence[Any], axes: Sequence[int | None], *, pooling: _Pooling) -> Any:
         # A leading axis stays where it is, if all arrays have it there.
@@ -189,7 +221,7 @@ def _pool(pooling: _Pooling, x: np.ndarray) -> tuple[np.ndarray]:
     return (fastpool.maxpool2d(x, *pooling.arguments, **pooling.options),)
 
 
-def _pool_types(pooling: _Pooling, x: Any) -> list[tuple[tuple[int, ...], Any]]:
+def _pool_types(pooling: _Pooling, x: Any) -> _Types:
     return [(pooling.geometry(x.shape).output_shape, x.dtype)]
 
 
@@ -197,7 +229,7 @@ def _pool_with_codes(pooling: _Pooling, x: np.ndarray) -> tuple[np.ndarray, np.n
     return fastpool.maxpool2d(x, *pooling.arguments, return_indices=True, **pooling.options)
 
 
-def _pool_with_codes_types(pooling: _Pooling, x: Any) -> list[tuple[tuple[int, ...], Any]]:
+def _pool_with_codes_types(pooling: _Pooling, x: Any) -> _Types:
     geometry = pooling.geometry(x.shape)
     shape = geometry.output_shape
     return [(shape, x.dtype), (shape, geometry.index_dtype("window"))]
@@ -208,10 +240,11 @@ def _gather(pooling: _Pooling, codes: np.ndarray, cells: np.ndarray) -> tuple[np
     lead = pooling.lead(codes, cells)
     cells = np.broadcast_to(cells, pooling.input_shape(lead, cells))
     codes = np.broadcast_to(codes, lead + codes.shape[len(lead) :])
-    return (gather(cells, codes, pooling.geometry(cells.shape), window=True),)
+    found = gather(cells, codes, pooling.geometry(cells.shape), window=True)
+    return (np.ascontiguousarray(found),)
 
 
-def _gather_types(pooling: _Pooling, codes: Any, cells: Any) -> list[tuple[tuple[int, ...], Any]]:
+def _gather_types(pooling: _Pooling, codes: Any, cells: Any) -> _Types:
     lead = pooling.lead(codes, cells)
     return [(lead + codes.shape[len(lead) :], cells.dtype)]
 
@@ -224,9 +257,7 @@ def _scatter(pooling: _Pooling, codes: np.ndarray, gradient: np.ndarray) -> tupl
     return (fastpool.maxpool2d_backward(gradient, codes, shape, *arguments, **pooling.options),)
 
 
-def _scatter_types(
-    pooling: _Pooling, codes: Any, gradient: Any
-) -> list[tuple[tuple[int, ...], Any]]:
+def _scatter_types(pooling: _Pooling, codes: Any, gradient: Any) -> _Types:
     return [(pooling.input_shape(pooling.lead(codes, gradient), gradient), gradient.dtype)]
 
 
