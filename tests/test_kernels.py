@@ -281,3 +281,14 @@ def test_arguments_without_a_hash_are_known_again_too():
                 fastpool.maxpool2d(x, hostile, backend="numba")
     while nested:  # freed layer by layer: all at once takes as deep a stack
         (nested,) = nested
+
+
+@pytest.mark.numba
+def test_repeated_planes_do_not_lie_behind_each_other():
+    """What follows them in memory are other planes, whose indices are as good."""
+    x = np.random.default_rng(0).standard_normal((50, 6, 7)).astype(np.float32)
+    output, indices = fastpool.maxpool2d(x, 3, 1, 1, return_indices=True)
+    repeated = [np.broadcast_to(array[:40], (5, 40, 6, 7)) for array in (output, indices)]
+    arguments = *repeated, (5, 40, 6, 7), 3, 1, 1
+    expected = fastpool.maxpool2d_backward(*arguments, backend="numpy")
+    assert_same(fastpool.maxpool2d_backward(*arguments, backend="numba"), expected)

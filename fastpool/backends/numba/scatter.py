@@ -267,15 +267,16 @@ def split_streams(
 ) -> tuple[tuple[int, ...], int, int, int]:
     """The kernel's part of the table, its bytes, how many units there are, and take turns."""
     height, width, channels = geometry.height, geometry.width, geometry.channels
+    counts = geometry.planes, channels
     turns = STREAMS if channels == 1 and width.kernel > 5 * width.stride else 1
     wanted = turns * threads
     # Bands much taller than a window, which is seen from both sides of a border.
     bands = max(1, min(wanted // geometry.planes, height.size // (2 * height.span)))
     row, planes, rows = width.output * channels, 1, 1
-    sources = [_in_line(memory, height.output, width.output, channels) for memory in memories[1:]]
+    sources = [_in_line(memory, height.output, width.output, *counts) for memory in memories[1:]]
     if bands == 1 and min(sources) and height.output * row <= WHOLE:
         rows = height.output
-        if min(*sources, _in_line(memories[0], height.size, width.size, channels)) > 1:
+        if min(*sources, _in_line(memories[0], height.size, width.size, *counts)) > 1:
             planes = max(1, min(CHUNK // (rows * row), geometry.planes // wanted))
     line = LANES * (planes * rows * row // LANES + 2)
     size = line * (24 + itemsize) + (4 * CHUNK + 8 * STATE) * STREAMS
@@ -288,14 +289,14 @@ def takes_streams(geometry: Geometry, memory: tuple[int, ...]) -> bool:
     """Whether the kernel takes this geometry and memory of the output."""
     height, width = geometry.height, geometry.width
     return reads_vectors(geometry) and (
-        _in_line(memory, height.size, width.size, geometry.channels) > 0
+        _in_line(memory, height.size, width.size, geometry.planes, geometry.channels) > 0
     )
 
 
-def _in_line(memory: tuple[int, ...], rows: int, columns: int, channels: int) -> int:
+def _in_line(memory: tuple[int, ...], rows: int, columns: int, planes: int, channels: int) -> int:
     """2 if all cells lie one behind the other, 1 if those of a plane do, else 0."""
     split, outer, inner, row, column, channel = memory
     if (row, column) != (columns * channels, channels) or (channels > 1 and channel != 1):
         return 0
     plane = rows * row
-    return 2 if inner == plane and (outer == 0 or outer == split * plane) else 1
+    return 2 if inner == plane and (split == planes or outer == split * plane) else 1
