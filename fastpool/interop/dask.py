@@ -242,7 +242,7 @@ class _Call(NamedTuple):
         behind = 1 - axis + (self.geometry.layout == "NHWC")
         return values.reshape(-1, *(1,) * behind)
 
-    def windows(self, reaches: Sequence[_Reach]) -> tuple[Any, ...]:
+    def windows(self, reaches: Sequence[_Reach]) -> tuple[Any, Any, Any, Any]:
         """The arguments of a pooling of these cells alone, from kernel_size on."""
         height, width = self.axes
         return (
@@ -386,10 +386,9 @@ def _joined(call: _Call, pieces: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
 def _pool(call: _Call, reaches: Sequence[_Reach], return_indices: bool, pieces: Any) -> Any:
     """Windows, from the cells that they reach."""
     x = _joined(call, pieces)
+    options = {"return_indices": return_indices, **call.options}
     with one_thread():
-        result = fastpool.maxpool2d(
-            x, *call.windows(reaches), return_indices=return_indices, **call.options
-        )
+        result: Any = fastpool.maxpool2d(x, *call.windows(reaches), **options)
     if not return_indices:
         return result
     output, indices = result
@@ -486,6 +485,7 @@ def _unpool(
     """The values that go to a chunk, in the order of the outputs, so that the last one stays."""
     result = np.zeros(target.shape, target.dtype)
     found = [] if strays is None else [_those_in(call, target, strays)]
+    scattered = any(order.size for _, order, _ in found)
     if all(first < stop for first, stop in target.windows):
         values, codes = _joined(call, values), _joined(call, indices)
         cells, valid, own = _named_cells(call, target.windows, codes)
@@ -493,14 +493,12 @@ def _unpool(
             position = np.unravel_index(int(valid.argmin()), valid.shape)
             raise _bad_index(call, target, codes, tuple(map(int, position)))
         found.append(_those_in(call, target, _entries(call, target.windows, cells, own, values)))
-    if len(found) > 1 and found[0][1].size:
-        order = np.argsort(np.concatenate([order for _, order, _ in found]), kind="stable")
-    else:
-        order = slice(None)
     if found:
-        places = zip(*(where for where, _, _ in found), strict=True)
-        where = tuple(np.concatenate(along)[order] for along in places)
-        result[where] = np.concatenate([these for _, _, these in found])[order]
+        where, order, values = _collected(found)
+        if scattered:
+            sort = np.argsort(order, kind="stable")
+            where, values = tuple(along[sort] for along in where), values[sort]
+        result[where] = values
     return result
 
 
@@ -511,7 +509,7 @@ def _named_cells(
     codes = codes.astype(np.int64)
     flat, width = call.index_format == "flat", call.axes[1]
     row_of_taps = width.size if flat else width.kernel
-    cells, valid, own = [], codes >= 0, np.True_
+    cells, valid, own = [], codes >= 0, np.ones(codes.shape, bool)
     for axis, (first, stop), code in zip(
         (0, 1), windows, np.divmod(codes, row_of_taps), strict=True
     ):
@@ -521,7 +519,7 @@ def _named_cells(
         valid &= (cell >= 0) & (cell < rule.size)
         if not flat:
             valid &= code < rule.kernel
-        own = own & (cell >= starts) & (cell < starts + rule.span)
+        own &= (cell >= starts) & (cell < starts + rule.span)
         cells.append(cell)
     return cells, valid, own
 
@@ -532,7 +530,7 @@ def _entries(
     cells: Sequence[np.ndarray],
     chosen: np.ndarray,
     values: np.ndarray,
-) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+) -> Any:
     """The chosen values, where they go to, and the positions of their windows in the plane."""
     (top, bottom), (left, right) = windows
     order = call.along(0, np.arange(top, bottom) * call.axes[1].output)
@@ -583,6 +581,7 @@ def _strays(
 
 
 def _collected(entries: Sequence[Any]) -> Any:
+    """Entries of several chunks as one."""
     where = zip(*(where for where, _, _ in entries), strict=True)
     return (
         tuple(map(np.concatenate, where)),
