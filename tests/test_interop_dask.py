@@ -155,6 +155,15 @@ class TestBadIndices:
         with pytest.raises(IndexError, match=r"indices\[3, 4\] = 5 is not a tap of its window"):
             lazy.compute()
 
+    def test_cells_of_other_chunks(self):
+        """Row 1, column 6: as far from the first cell of a chunk of 6 columns as row 2, column 0."""
+        x = values((12, 12))
+        output, indices = fastpool.maxpool2d(x, 2, return_indices=True)
+        indices[1, 0] = 18
+        lazy = adapter.maxpool2d_backward(da.from_array(output, chunks=3), indices, x.shape, 2)
+        with pytest.raises(IndexError, match=r"indices\[1, 0\] = 18 is not a tap of its window"):
+            lazy.compute()
+
     def test_windows_without_a_cell(self):
         """Of an unpooling: whatever a window index says there, it is wrong."""
         x = da.from_array(np.ones((3, 3)), chunks=2)
