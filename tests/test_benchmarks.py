@@ -65,7 +65,7 @@ BENCHMARKS = [
 def label(value):
     if inspect.isclass(value):
         return f"{value.__module__.split('.')[-1]}.{value.__name__}"
-    return "-".join(value).replace(" ", "_") if isinstance(value, tuple) else value
+    return "-".join(map(str, value)).replace(" ", "_") if isinstance(value, tuple) else value
 
 
 def parameters(scenario):
@@ -75,9 +75,10 @@ def parameters(scenario):
 
 
 def smallest(scenario):
-    """All combinations of parameters with the first case, which is the smallest."""
+    """All combinations of parameters with the first case, or the like, which is the smallest."""
+    sizes = {"case", "pooling", "size"}
     return itertools.product(
-        *(values[:1] if name == "case" else values for name, values in parameters(scenario).items())
+        *(values[:1] if name in sizes else values for name, values in parameters(scenario).items())
     )
 
 

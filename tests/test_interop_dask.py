@@ -156,7 +156,7 @@ class TestBadIndices:
             lazy.compute()
 
     def test_cells_of_other_chunks(self):
-        """Row 1, column 6: as far from the first cell of a chunk of 6 columns as row 2, column 0."""
+        """Row 1, column 6: in a chunk of 6 columns it would be row 2, column 0."""
         x = values((12, 12))
         output, indices = fastpool.maxpool2d(x, 2, return_indices=True)
         indices[1, 0] = 18
