@@ -1,12 +1,15 @@
-"""Max pooling inside JAX: fastpool's against `jax.lax.reduce_window`."""
+"""fastpool on JAX arrays, beside JAX's own pooling: forward passes and gradients, compiled."""
+
+from functools import lru_cache
 
 import numpy as np
+
+import fastpool
 
 from . import common
 
 try:
     import jax
-    import jax.numpy as jnp
 
     from fastpool.interop.jax import max_pool2d
 except ImportError as error:
@@ -15,47 +18,56 @@ except ImportError as error:
 CASES = [common.OVERLAPPING, common.STEM, common.LARGE]
 
 
+def _poolings(case, layout):
+    """The pooling of a case by fastpool, and by JAX."""
+    _, kernel, stride, padding = common.CASES[case]
+    spatial = slice(2, 4) if layout == "NCHW" else slice(1, 3)
+    window, strides, pads = [1] * 4, [1] * 4, [(0, 0)] * 4
+    window[spatial], strides[spatial] = [kernel] * 2, [stride] * 2
+    pads[spatial] = [(padding, padding)] * 2
+    return {
+        "fastpool": lambda x: max_pool2d(x, kernel, stride, padding, layout=layout),
+        "JAX": lambda x: jax.lax.reduce_window(x, -np.inf, jax.lax.max, window, strides, pads),
+    }
+
+
+def _gradient(pool):
+    return jax.grad(lambda x, weights: (pool(x) * weights).sum())
+
+
+@lru_cache(maxsize=1)
 def _calls(case, layout, gradient):
-    """Warm, jitted calls of both, which have been seen to agree."""
+    """Warm calls of both, which have been seen to agree."""
     if jax is None:
         raise NotImplementedError(MISSING)
-    _, kernel_size, stride, padding = common.CASES[case]
-    x = jnp.asarray(common.random_array(common.input_shape(case, layout)))
-
-    def own(x):
-        return max_pool2d(x, kernel_size, stride, padding, layout=layout)
-
-    def of_jax(x):
-        def along_axes(spatial, other):
-            pair = (spatial, spatial)
-            return (other, other, *pair) if layout == "NCHW" else (other, *pair, other)
-
-        window = along_axes(kernel_size, 1), along_axes(stride, 1)
-        pads = along_axes((padding, padding), (0, 0))
-        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, *window, pads)
-
-    functions = {"fastpool": own, "JAX": of_jax}
+    operands = [common.random_array(common.input_shape(case, layout))]
+    poolings = _poolings(case, layout)
     if gradient:
-        shape = jax.eval_shape(own, x).shape
-        weights = jnp.asarray(common.random_array(shape))
-        functions = {
-            name: jax.grad(lambda x, pool=pool: (pool(x) * weights).sum())
-            for name, pool in functions.items()
-        }
-    results, calls = [], {}
-    for name, function in functions.items():
-        jitted = jax.jit(function)
-        results.append(np.asarray(jitted(x)))
-        calls[name] = lambda jitted=jitted: jitted(x).block_until_ready()
-    if gradient:  # added in another order
-        np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-5)
-    elif not np.array_equal(*results):
-        raise AssertionError("the two compute something else")
+        # Integers, whose sums are the same in any order.
+        shape = jax.eval_shape(poolings["JAX"], *operands).shape
+        operands.append(np.random.default_rng(1).integers(-99, 99, shape).astype(np.float32))
+    device = jax.devices("cpu")[0]
+    operands = [jax.device_put(operand, device) for operand in operands]
+    calls, results = {}, []
+    for name, pool in poolings.items():
+        function = jax.jit(_gradient(pool) if gradient else pool)
+
+        def call(function=function):
+            return function(*operands).block_until_ready()
+
+        try:
+            with fastpool.use_backend("numba"):
+                results.append(np.asarray(call()))
+        except fastpool.BackendUnavailable as error:
+            raise NotImplementedError(str(error)) from error
+        calls[name] = call
+    if not np.array_equal(*results):
+        raise AssertionError("fastpool and JAX disagree")
     return calls
 
 
 class Pool:
-    """The forward pass alone, in a function that `jax.jit` compiles."""
+    """The values alone, which is what is computed where no gradient is wanted."""
 
     params = (CASES, common.LAYOUTS)
     param_names = ("case", "layout")
@@ -66,7 +78,7 @@ class Pool:
         self.calls = _calls(case, layout, self.gradient)
 
     def time_fastpool(self, case, layout):
-        """fastpool's."""
+        """fastpool's, with the copies of arguments and results that JAX makes."""
         self.calls["fastpool"]()
 
     def time_jax(self, case, layout):
@@ -79,6 +91,6 @@ class Pool:
 
 
 class Gradient(Pool):
-    """The gradient of a weighted sum of the output, forward pass included."""
+    """The gradient of a weighted sum of the output, with the forward pass that it needs."""
 
     gradient = True

@@ -38,6 +38,10 @@ def on_each(backend):
         yield
 
 
+# Where it does not matter, or is chosen in another process.
+on_one = pytest.mark.parametrize("backend", ["auto"])
+
+
 @pytest.fixture
 def x64():
     with jax.enable_x64(True):
@@ -124,40 +128,49 @@ def planes(array, layout):
     return array.reshape(*array.shape[:2], -1)
 
 
-POOLINGS = [(2, 2, 0, 1), (3, 2, 1, 1), (3, 1, 1, 1), (2, 1, 1, 1)]
+def reduce_window(x, kernel, stride, padding, layout):
+    """JAX's own pooling."""
+    own = slice(2, 4) if layout == "NCHW" else slice(1, 3)
+    window, strides, pads = [1] * 4, [1] * 4, [(0, 0)] * 4
+    window[own], strides[own], pads[own] = [kernel] * 2, [stride] * 2, [(padding,) * 2] * 2
+    return lax.reduce_window(x, -jnp.inf, lax.max, window, strides, pads)
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-@pytest.mark.parametrize("pooling", POOLINGS, ids=str)
-def test_values_and_gradient_are_those_of_jax(pooling, layout):
-    """With ties too, where both take the first cell; no NaN, whose first one JAX does not take."""
-    kernel, stride, padding, _ = pooling
-
-    def of_jax(x):
-        window, strides, pads = (
-            tuple(entry if axis in (2, 3) else other for axis in (0, 1, 2, 3))
-            for entry, other in ((kernel, 1), (stride, 1), ((padding, padding), (0, 0)))
-        )
-        if layout == "NHWC":
-            window, strides, pads = ((n, h, w, c) for n, c, h, w in (window, strides, pads))
-        return lax.reduce_window(x, -jnp.inf, lax.max, window, strides, pads)
-
-    own = partial(max_pool2d, kernel_size=kernel, stride=stride, padding=padding, layout=layout)
-    rng = np.random.default_rng(0)
-    for x in (
-        rng.permutation(2 * 10 * 12 * 11).reshape(2, 10, 12, 11).astype(np.float32),
-        values((2, 10, 12, 11), style="ties"),
-        values((2, 10, 12, 11), style="lowest"),
-        values((2, 10, 12, 11), style="infinities"),
-    ):
-        assert_same(np.asarray(own(x)), np.asarray(of_jax(x)))
+@pytest.mark.parametrize("arguments", [(2, 2, 0), (3, 2, 1), (3, 1, 1), (2, 1, 1)], ids=str)
+def test_values_and_gradient_are_those_of_jax(arguments, layout):
+    """With ties too, where both take the first cell; but for the signs of zeros."""
+    own, of_jax = (partial(pool, layout=layout) for pool in (max_pool2d, reduce_window))
+    rng, shape = np.random.default_rng(0), (2, 10, 12, 11)
+    distinct = rng.permutation(np.prod(shape)).reshape(shape).astype(np.float32)
+    for x in (distinct, values(shape), values(shape, style="zeros")):
+        results = [pool(x, *arguments) + 0.0 for pool in (own, of_jax)]
+        assert_same(*map(np.asarray, results))
         # Integers, whose sums are the same in any order.
-        weights = rng.integers(-99, 99, own(x).shape).astype(np.float32)
-        for transformed in (jax.grad, lambda f: jax.jit(jax.grad(f))):
+        weights = rng.integers(-99, 99, results[0].shape).astype(np.float32)
+        for jit in (lambda f: f, jax.jit):
             gradients = [
-                transformed(lambda x, f=f, w=weights: (f(x) * w).sum())(x) for f in (own, of_jax)
+                jit(jax.grad(lambda x, p=pool, w=weights: (p(x, *arguments) * w).sum()))(x) + 0.0
+                for pool in (own, of_jax)
             ]
-            assert_same(*(np.asarray(gradient) + 0.0 for gradient in gradients))
+            assert_same(*map(np.asarray, gradients))
+
+
+@on_one
+def test_what_differs_from_jax():
+    """The first NaN, not the last; padding, which is never seen, and takes no gradient."""
+    own, of_jax = (
+        [
+            jax.grad(lambda x, p=pool, a=arguments: p(x, *a, "NCHW").sum())(x).tolist()
+            for x, arguments in (
+                (jnp.array([[[[1.0, jnp.nan], [2.0, jnp.nan]]]]), (2, 2, 0)),
+                (jnp.full((1, 1, 2, 2), -jnp.inf), (3, 2, 1)),
+            )
+        ]
+        for pool in (lambda *a: max_pool2d(*a[:-1], layout=a[-1]), reduce_window)
+    )
+    assert own == [[[[[0, 1], [0, 0]]]], [[[[1, 0], [0, 0]]]]]
+    assert of_jax == [[[[[0, 0], [0, 1]]]], [[[[0, 0], [0, 0]]]]]
 
 
 def test_ties_go_to_the_first_cell():
@@ -231,12 +244,18 @@ def test_linearized_and_transposed():
 
 
 def test_outputs_whose_gradient_is_not_wanted():
-    """A cotangent that is known to be zero calls nothing."""
+    """A cotangent that is known to be zero calls nothing; integers have none."""
+
+    @jax.custom_vjp
+    def second(_, x):
+        return x.sum()
+
+    second.defvjp(lambda _, x: (x.sum(), x), lambda x, g: (None, jnp.full_like(x, g)))
     x = values((2, 4, 4))
-    both = jax.checkpoint(lambda x: (max_pool2d(x, 2), 2 * x))
     for jit in (lambda f: f, jax.jit):
-        gradient = jit(jax.grad(lambda x: both(x)[1].sum()))(x)
-        assert_same(np.asarray(gradient), np.full(x.shape, 2, np.float32))
+        gradient = jax.grad(lambda x: second(max_pool2d(x, 2), x))
+        assert_same(np.asarray(jit(gradient)(x)), np.ones_like(x))
+    assert "scatter" not in str(jax.make_jaxpr(gradient)(x))
     counts = np.arange(32).reshape(2, 4, 4)
     gradient = jax.grad(lambda x: (max_pool2d(x, 2) * max_pool2d(counts, 2)).sum())(x)
     weights = fastpool.maxpool2d(counts, 2).astype(np.float32)
@@ -286,6 +305,7 @@ class TestVmap:
         result = jax.grad(lambda t: (push(x, t) * weights).sum())(tangent)
         assert_same(np.asarray(result), own_gradient(x, weights, 2, 1).sum(0))
 
+    @on_one
     def test_nothing_is_moved_or_repeated_needlessly(self):
         x = jnp.zeros((4, 5, 6, 7))
         pool = lambda x: max_pool2d(x, 2)  # noqa: E731
@@ -293,8 +313,6 @@ class TestVmap:
             text = str(jax.make_jaxpr(jax.vmap(pool, in_axes=axes, out_axes=axes))(x))
             assert "transpose" not in text
             assert "fastpool_pool" in text
-        jacobian = str(jax.make_jaxpr(lambda x: jax.vjp(pool, x)[1])(x[0]))
-        assert "fastpool" in jacobian
         text = str(jax.make_jaxpr(jax.jacrev(pool))(x[0, 0]))
         assert "u8[1,3,3]" in text  # codes, beside the gradients of all outputs
         assert "u8[9,3,3]" not in text
@@ -304,13 +322,13 @@ class TestVmap:
 
     def test_one_call(self, monkeypatch):
         calls = []
+
+        def record(own, array, *rest, **options):
+            calls.append(array.shape)
+            return own(array, *rest, **options)
+
         for name in ("maxpool2d", "maxpool2d_backward"):
-
-            def call(array, *rest, own, **options):
-                calls.append(array.shape)
-                return own(array, *rest, **options)
-
-            monkeypatch.setattr(fastpool, name, call)
+            monkeypatch.setattr(fastpool, name, partial(record, getattr(fastpool, name)))
         jax.vmap(lambda x: max_pool2d(x, 2))(values((5, 4, 4)))
         assert calls == [(5, 4, 4)]
         jax.jit(jax.vmap(jax.grad(lambda x: max_pool2d(x, 2).sum())))(values((7, 4, 4)))
@@ -322,7 +340,7 @@ def test_control_flow_and_checkpoints():
     step = lambda total, x: (total + max_pool2d(x, 2).sum(), max_pool2d(x, 2))  # noqa: E731
     _, outputs = lax.scan(step, 0.0, x)
     assert_same(np.asarray(outputs), fastpool.maxpool2d(x, 2))
-    loss = lambda x: max_pool2d(jnp.tanh(x), 3, 1, 1).sum()  # noqa: E731
+    loss = lambda x: max_pool2d(3 * x, 3, 1, 1).sum()  # noqa: E731
     assert_same(*(np.asarray(jax.grad(f)(x)) for f in (loss, jax.checkpoint(loss))))
     branch = lambda x: lax.cond(x.sum() > 0, loss, jnp.sum, x)  # noqa: E731
     big = np.abs(x)
@@ -345,6 +363,7 @@ def test_donated_input():
         assert_same(np.asarray(pool(jnp.array(x))), expected)
 
 
+@on_one
 def test_shapes_are_known_without_data():
     spec = jax.ShapeDtypeStruct((2, 3, 9, 9), jnp.bfloat16)
     result = jax.eval_shape(lambda x: max_pool2d(x, 3, 2, "same"), spec)
@@ -358,6 +377,7 @@ def test_empty_batch():
     assert jax.jit(jax.grad(lambda x: max_pool2d(x, 2).sum()))(x).shape == x.shape
 
 
+@on_one
 def test_no_code_is_computed_unless_a_gradient_is_wanted():
     x = jnp.zeros((2, 4, 4))
     text = str(jax.make_jaxpr(lambda x: max_pool2d(x, 2))(x))
@@ -369,6 +389,7 @@ def test_no_code_is_computed_unless_a_gradient_is_wanted():
     assert "u16[" in wide
 
 
+@on_one
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
@@ -385,6 +406,7 @@ def test_errors_come_when_a_function_is_traced(arguments, error, text):
         jax.eval_shape(lambda x: max_pool2d(x, *arguments), jnp.zeros((3, 4, 4)))
 
 
+@on_one
 def test_more_errors():
     with pytest.raises(TypeError, match="kernel_size must be an integer, got DynamicJaxprTracer"):
         jax.jit(lambda k: max_pool2d(jnp.zeros((4, 4)), k))(2)
@@ -403,14 +425,19 @@ def test_errors_of_a_call_reach_the_caller(monkeypatch):
     x = jnp.zeros((5, 4, 4))
     monkeypatch.setattr(fastpool, "maxpool2d", fail)
     for pool in (lambda x: max_pool2d(x, 2), jax.jit(lambda x: max_pool2d(x, 2))):
-        with pytest.raises(RuntimeError, match="no room for windows"):
+        # Of which kind, depends on whether this is the first call.
+        with pytest.raises((RuntimeError, ValueError), match="no room for windows"):
             pool(x).block_until_ready()
 
 
 def test_the_backend_is_that_of_the_trace(backend):
-    """Another thread's context does not matter, and XLA's threads have none."""
-    x = jnp.zeros((4, 4))
-    assert f"backend='{backend}'" in str(jax.make_jaxpr(lambda x: max_pool2d(x, 2))(x))
+    text = str(jax.make_jaxpr(lambda x: max_pool2d(x, 2))(jnp.zeros((4, 4))))
+    assert f"backend='{backend}'" in text
+
+
+@on_one
+def test_the_backend_in_threads_of_xla():
+    """It is that of the trace there, too, and one that cannot be had is known by then."""
     code = """
     import sys
     import jax, jax.numpy as jnp, fastpool
@@ -431,6 +458,7 @@ def test_the_backend_is_that_of_the_trace(backend):
     assert process.run(code) == "known when traced"
 
 
+@on_one
 def test_64_bits_in_threads_of_xla():
     """Where `jax.enable_x64` of the caller's thread is not known."""
     code = """
@@ -448,6 +476,7 @@ def test_64_bits_in_threads_of_xla():
     assert process.run(code) == "True"
 
 
+@on_one
 def test_several_devices():
     """Under shard_map, each device pools its part; else every device the whole."""
     code = """
@@ -482,12 +511,14 @@ def test_several_devices():
     assert process.run(code, XLA_FLAGS=flags) == "True"
 
 
+@on_one
 def test_examples():
     result = doctest.testmod(adapter)
     assert result.attempted > 4
     assert result.failed == 0
 
 
+@on_one
 def test_nothing_hangs():
     """As many gradients at once as XLA has threads for callbacks, and more, of large arrays.
 
@@ -522,6 +553,7 @@ def test_nothing_hangs():
     assert process.run(code) == "0"
 
 
+@on_one
 def test_nothing_is_imported_unasked():
     code = """
     import sys

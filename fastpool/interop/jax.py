@@ -5,9 +5,9 @@ output for windows of up to 256 taps; and two linear maps along given codes, to 
 scatter gradients. Gathering is the derivative of pooling, and each of the two is the transpose of
 the other, so that JAX finds the rest by itself: forward mode, reverse mode, one over the other.
 
-XLA calls them with views of its own memory and copies what they return. `jax.pure_callback` would
-put the arguments through ``jax.device_put`` first, which for large ones needs another of XLA's
-threads, and where all of these are in callbacks themselves, no call ever ends.
+JAX calls them by its callbacks, which get copies of its arrays and have their results copied.
+`jax.pure_callback` would put the arguments through ``jax.device_put`` as well, which for large ones
+needs another of XLA's threads, and where all of these are in callbacks, no call ever ends.
 """
 
 from __future__ import annotations
