@@ -286,6 +286,17 @@ def test_wrong_arrays():
         adapter.maxpool2d(x, 2, backend="cuda")
 
 
+def test_masked_chunks():
+    with pytest.raises(TypeError, match="x is a masked array"):
+        adapter.maxpool2d(da.ma.masked_equal(da.zeros((8, 8)), 1), 2)
+
+
+def test_gradients_of_numpy_are_chunked_as_the_indices():
+    indices = adapter.maxpool2d(da.zeros((12, 12), chunks=6), 2, return_indices=True).indices
+    gradient = adapter.maxpool2d_backward(np.ones((6, 6)), indices, (12, 12), 2)
+    assert gradient.chunks == ((6, 6), (6, 6))
+
+
 def test_arrays_of_numpy_and_empty_ones():
     x = values((2, 8, 8))
     assert_same(adapter.maxpool2d(x, 2).compute(), fastpool.maxpool2d(x, 2))

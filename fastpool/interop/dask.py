@@ -302,9 +302,9 @@ class _Halo:
 
 def _known(name: str, parameter: str, value: Any) -> Any:
     """A Dask array, if the sizes of its chunks are known."""
-    if isinstance(value, np.ma.MaskedArray):
+    array = value if isinstance(value, da.Array) else da.asarray(value)
+    if any(isinstance(each, np.ma.MaskedArray) for each in (value, array._meta)):
         raise TypeError(f"{name}: {parameter} is a masked array, and masks are not supported")
-    array = da.asarray(value)
     if any(np.isnan(size) for size in array.shape):
         raise ValueError(
             f"{name}: {parameter} has chunks of unknown sizes; compute_chunk_sizes() finds them"
@@ -379,8 +379,12 @@ def _cut(at: int, limits: Sequence[tuple[int, int]], chunk: np.ndarray) -> np.nd
 
 
 def _joined(call: _Call, pieces: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    rows = [row[0] if len(row) == 1 else np.concatenate(row, call.at + 1) for row in pieces]
-    return rows[0] if len(rows) == 1 else np.concatenate(rows, call.at)
+    """Rows of pieces as one array: the piece itself if it is alone."""
+    if len(pieces) == len(pieces[0]) == 1:
+        return pieces[0][0]
+    if call.geometry.layout == "NCHW":
+        return np.block(pieces)
+    return np.block([[[piece] for piece in row] for row in pieces])
 
 
 def _pool(call: _Call, reaches: Sequence[_Reach], return_indices: bool, pieces: Any) -> Any:
@@ -413,6 +417,8 @@ def _scatter(
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name}: indices must be integers, got dtype {indices.dtype}")
     arrays.check_shape(name, "indices", indices.shape, geometry.output_shape)
+    if values.npartitions < indices.npartitions:  # as one that came from NumPy
+        values = values.rechunk(indices.chunks)
     if chunks is None:
         pairs = zip(call.axes, call.spatial(values.chunks), strict=True)
         chunks = call.with_spatial(values.chunks, [_spread_chunks(*pair) for pair in pairs])
@@ -445,14 +451,42 @@ def _scatter(
 
 
 def _backward(call: _Call, target: _Target, gradients: Any, indices: Any) -> np.ndarray:
-    """The gradient of a chunk: of all cells that its windows reach, then of its own."""
-    result = np.zeros(target.shape, target.dtype)
+    """The gradient of a chunk."""
     if not all(first < stop for first, stop in target.windows):
-        return result
-    values, codes = _joined(call, gradients), _joined(call, indices)
+        return np.zeros(target.shape, target.dtype)
+    return _own(call, target, _joined(call, gradients), _joined(call, indices))
+
+
+def _unpool(
+    call: _Call, target: _Target, values: Any, indices: Any, strays: Any = None
+) -> np.ndarray:
+    """The values that go to a chunk, in the order of the outputs, so that the last one stays."""
+    some = all(first < stop for first, stop in target.windows)
+    found = []
+    if strays is not None and strays[1].size:
+        found.append(_those_in(call, target, strays))
+    if some:
+        values, codes = _joined(call, values), _joined(call, indices)
+        if not found:
+            return _own(call, target, values, codes)
+        cells, valid, own = _named_cells(call, target.windows, codes)
+        if not valid.all():
+            position = np.unravel_index(int(valid.argmin()), valid.shape)
+            raise _bad_index(call, target, codes, tuple(map(int, position)))
+        found.append(_those_in(call, target, _entries(call, target.windows, cells, own, values)))
+    result = np.zeros(target.shape, target.dtype)
+    if found:
+        where, order, values = _collected(found)
+        sort = np.argsort(order, kind="stable")
+        result[tuple(along[sort] for along in where)] = values[sort]
+    return result
+
+
+def _own(call: _Call, target: _Target, values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """A chunk, if no index leads out of its window: of all that the windows reach, its part."""
     pairs = zip(call.axes, target.windows, strict=True)
     rows, columns = reaches = [_reach(axis, *windows) for axis, windows in pairs]
-    shape = call.with_spatial(values.shape, [reach.high - reach.low for reach in reaches])
+    sizes = [reach.high - reach.low for reach in reaches]
     local = codes
     if call.index_format == "flat":
         down, right = np.divmod(codes.astype(np.int64), call.geometry.width.size)
@@ -460,13 +494,25 @@ def _backward(call: _Call, target: _Target, gradients: Any, indices: Any) -> np.
         inside &= (right >= columns.low) & (right < columns.high)
         local = (down - rows.low) * (columns.high - columns.low) + (right - columns.low)
         local[~inside] = -1
+    if min(sizes) < 1 and codes.size:  # windows beyond the plane, as unpooling may have
+        raise _bad_index(call, target, codes, (0,) * codes.ndim)
+    kernel_size, stride, padding, dilation = call.windows(reaches)
     try:
         with one_thread():
-            gradient = fastpool.maxpool2d_backward(
-                values, local, shape, *call.windows(reaches), **call.options
-            )
+            if call.function == "maxpool2d_backward":
+                shape = call.with_spatial(values.shape, sizes)
+                reached = fastpool.maxpool2d_backward(
+                    values, local, shape, kernel_size, stride, padding, dilation, **call.options
+                )
+            else:
+                options = {"dilation": dilation, **call.options}
+                reached = fastpool.maxunpool2d(
+                    values, local, kernel_size, stride, padding, sizes, **options
+                )
     except IndexError as error:
-        raise _bad_index(call, target, codes, error.position) from None  # type: ignore[attr-defined]
+        position: tuple[int, ...] = error.position  # type: ignore[attr-defined]
+        raise _bad_index(call, target, codes, position) from None
+    result = np.zeros(target.shape, target.dtype)
     here, there = (
         [
             slice(max(low, reach.low) - start, min(high, reach.high) - start)
@@ -475,30 +521,7 @@ def _backward(call: _Call, target: _Target, gradients: Any, indices: Any) -> np.
         for starts in ([low for low, _ in target.cells], [reach.low for reach in reaches])
     )
     before = (slice(None),) * call.at
-    result[(*before, *here)] = gradient[(*before, *there)]
-    return result
-
-
-def _unpool(
-    call: _Call, target: _Target, values: Any, indices: Any, strays: Any = None
-) -> np.ndarray:
-    """The values that go to a chunk, in the order of the outputs, so that the last one stays."""
-    result = np.zeros(target.shape, target.dtype)
-    found = [] if strays is None else [_those_in(call, target, strays)]
-    scattered = any(order.size for _, order, _ in found)
-    if all(first < stop for first, stop in target.windows):
-        values, codes = _joined(call, values), _joined(call, indices)
-        cells, valid, own = _named_cells(call, target.windows, codes)
-        if not valid.all():
-            position = np.unravel_index(int(valid.argmin()), valid.shape)
-            raise _bad_index(call, target, codes, tuple(map(int, position)))
-        found.append(_those_in(call, target, _entries(call, target.windows, cells, own, values)))
-    if found:
-        where, order, values = _collected(found)
-        if scattered:
-            sort = np.argsort(order, kind="stable")
-            where, values = tuple(along[sort] for along in where), values[sort]
-        result[where] = values
+    result[(*before, *here)] = reached[(*before, *there)]
     return result
 
 
