@@ -110,8 +110,9 @@ def in_memory(rng: np.random.Generator, array: np.ndarray, memory: str) -> np.nd
         records = np.empty(shape, [("before", np.uint8), ("value", dtype), ("after", np.uint16)])
         records["value"] = array
         return records["value"]
-    if memory == "broadcast" and len(shape) > 2 and shape[0]:
-        return np.broadcast_to(array[0], shape)
+    if memory == "broadcast" and len(shape) > 2 and 0 not in shape:
+        kept = [1 if rng.random() < 0.5 else n for n in shape[:-2]]
+        return np.broadcast_to(array[tuple(map(slice, kept))], shape)
     if memory == "read-only":
         array = array.copy()
         array.flags.writeable = False
