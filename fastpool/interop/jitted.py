@@ -8,8 +8,8 @@ same exceptions. A call uses one thread and no lock: inside a ``prange``, every 
 The first call of its kind, by arguments, shapes and strides, is answered in Python, which checks
 everything, compiles kernels or loads them from disk, and notes down how they are run. Further
 calls find that note in a table of the compiled code's own, and run the kernels by themselves. What
-no kernel can do in place is answered in Python each time: 16-bit floats and bools in the backward
-pass, and what the README names as copied.
+no kernel does in place is answered in Python each time: gradients of bools, and arrays of so many
+axes and strides that the Numba backend copies them.
 
 Known at compile time must be: `return_indices`, `index_format`, `layout` and `backend`.
 """
