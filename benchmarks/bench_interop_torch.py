@@ -1,13 +1,17 @@
 """Max pooling inside PyTorch: fastpool's operators against PyTorch's own."""
 
+import functools
+
 import numpy as np
+
+import fastpool
 
 from . import common
 
 try:
     import torch
 
-    from fastpool.interop.torch import max_pool2d, replace_max_pool2d
+    from fastpool.interop import torch as adapter
 except ImportError as error:
     torch, MISSING = None, str(error)
 
@@ -21,6 +25,15 @@ POOLINGS = {
     "VGG-16, 8x64x224x224 k2 s2": ((8, 64, 224, 224), 2, 2, 0),
 }
 PARTS = ["forward", "forward and backward"]
+
+
+def _warmed(call):
+    """The result of a first call, which compiles Numba's kernels: only then "auto" takes them."""
+    try:
+        with fastpool.use_backend("numba"):
+            return call()
+    except fastpool.BackendUnavailable as error:
+        raise NotImplementedError(str(error)) from error
 
 
 def _pool_calls(pooling, memory, part):
@@ -42,9 +55,9 @@ def _pool_calls(pooling, memory, part):
 
         return call
 
-    functions = {"fastpool": max_pool2d, "PyTorch": torch.nn.functional.max_pool2d}
+    functions = {"fastpool": adapter.max_pool2d, "PyTorch": torch.nn.functional.max_pool2d}
     calls = {name: calling(function) for name, function in functions.items()}
-    first, second = (call() for call in calls.values())
+    first, second = map(_warmed, calls.values())
     if not torch.equal(first, second):
         raise AssertionError("the two compute something else")
     return calls
@@ -90,7 +103,7 @@ def _step_calls(memory):
     form = torch.channels_last if memory == "channels last" else torch.contiguous_format
     x = torch.from_numpy(common.random_array((32, 3, 64, 64))).contiguous(memory_format=form)
     target = torch.arange(32) % 10
-    models = {"fastpool": replace_max_pool2d(_network()), "PyTorch": _network()}
+    models = {"fastpool": adapter.replace_max_pool2d(_network()), "PyTorch": _network()}
 
     def stepping(model):
         model.to(memory_format=form)
@@ -105,7 +118,7 @@ def _step_calls(memory):
 
     calls = {name: stepping(model) for name, model in models.items()}
     for call in calls.values():
-        call()
+        _warmed(call)
     first, second = (model.state_dict().values() for model in models.values())
     if not all(map(torch.equal, first, second)):
         raise AssertionError("the weights differ")
@@ -144,8 +157,8 @@ class Overhead:
         if torch is None:
             raise NotImplementedError(MISSING)
         self.x = torch.from_numpy(np.ones((1, 1, 4, 4), np.float32))
-        max_pool2d(self.x, 2)
+        _warmed(functools.partial(adapter.max_pool2d, self.x, 2))
 
     def time_call(self):
         """On (1, 1, 4, 4), without a gradient."""
-        max_pool2d(self.x, 2)
+        adapter.max_pool2d(self.x, 2)

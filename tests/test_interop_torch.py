@@ -12,6 +12,8 @@ import numpy as np
 import process
 import pytest
 from bits import assert_same
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 import fastpool
 from fastpool import check
@@ -20,7 +22,11 @@ torch = pytest.importorskip("torch")
 F = torch.nn.functional
 func = torch.func
 
-from fastpool.interop import torch as adapter  # noqa: E402  (it needs PyTorch)
+from test_torch import poolings, torch_forward, values  # noqa: E402  (they need PyTorch)
+from torch._dynamo.testing import CompileCounterWithBackend  # noqa: E402
+from torch.autograd import forward_ad  # noqa: E402
+
+from fastpool.interop import torch as adapter  # noqa: E402
 from fastpool.interop.torch import (  # noqa: E402
     MaxPool2d,
     max_pool2d,
@@ -40,10 +46,14 @@ WINDOWS = [(2,), (3, 2, 1), ((3, 2), (1, 2), (1, 0)), (3, 1, 1, 2), (3, 2, 1, 1,
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def on_each(backend):
+    """What reads and writes memory is tested on both backends, the rest on what "auto" takes."""
     with fastpool.use_backend(backend):
         yield
+
+
+each = pytest.mark.usefixtures("on_each")
 
 
 def numbers(shape, dtype=torch.float32, memory_format=torch.contiguous_format, seed=0):
@@ -76,6 +86,7 @@ def forward_and_gradient(pool, x, weights):
     return output, x.grad
 
 
+@each
 @pytest.mark.parametrize("memory_format", FORMATS, ids=["NCHW", "NHWC"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
 class TestAgainstPyTorch:
@@ -108,6 +119,25 @@ class TestAgainstPyTorch:
                 same(found[1], expected[1])
 
 
+@each
+@pytest.mark.parametrize("memory_format", FORMATS, ids=["NCHW", "NHWC"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_16_bit_gradients_of_overlapping_windows(dtype, memory_format):
+    """The documented difference: rounded once, and so nearer to the truth than PyTorch's."""
+    pytest.importorskip("ml_dtypes")
+    x = normal((2, 3, 16, 16), dtype).contiguous(memory_format=memory_format)
+    weights = normal((2, 3, 16, 16), dtype, seed=1)
+    found, other = (
+        forward_and_gradient(lambda x, f=f: f(x, 3, 1, 1), x, weights)[1]
+        for f in (max_pool2d, F.max_pool2d)
+    )
+    _, indices = F.max_pool2d(x, 3, 1, 1, return_indices=True)
+    wide = fastpool.maxpool2d_backward(weights.float().numpy(), indices.numpy(), x.shape, 3, 1, 1)
+    assert_same(bits(found), bits(torch.from_numpy(wide).to(dtype)))
+    assert not found.equal(other)
+
+
+@each
 @pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int64, torch.bool])
 def test_integers(dtype):
     x = torch.tensor(
@@ -117,19 +147,77 @@ def test_integers(dtype):
     assert_same(max_pool2d(x, 3, 2, 1).numpy(), fastpool.maxpool2d(x.numpy(), 3, 2, 1))
 
 
+@each
 def test_any_number_of_leading_axes_and_any_strides():
     x = numbers((2, 3, 4, 8, 9))
     for tensor in (x, x[0], x[0, 0], x[0, 0, 0], x.movedim(1, -1), x[..., ::2, 1:], x.mT):
         assert_same(max_pool2d(tensor, 2).numpy(), fastpool.maxpool2d(tensor.numpy(), 2))
-    last = x[0].to(memory_format=torch.channels_last)
-    for tensor in (last[:, :, 1:], last[:, 1:], last[1:], last[:, :, :2, :2]):
-        same(max_pool2d(tensor, 2).contiguous(), F.max_pool2d(tensor.contiguous(), 2))
 
 
+@each
+@pytest.mark.parametrize("form", FORMATS, ids=["gradient NCHW", "gradient NHWC"])
+def test_memory_formats_are_those_of_pytorch(form):
+    """Crops of channels-last tensors stay channels-last, and gradients come in any format."""
+    last = numbers((3, 4, 8, 9), memory_format=torch.channels_last)
+    for x in (
+        last[:, :, 1:], last[:, :, :-2, 3:], last[:, 1:], last[1:], last[:1], last[:, :, ::2],
+        last[:, :, :, :2], last[:, :, :2], last.flip(-1), last[:1].expand(3, -1, -1, -1), last.mT,
+        last[:, :1].expand(-1, 4, -1, -1), last.contiguous(), last.contiguous()[..., 1:],
+    ):  # fmt: skip
+        found, expected = (f(x, 2, 1, return_indices=True) for f in (max_pool2d, F.max_pool2d))
+        same(found[0], expected[0])
+        same(found[1], expected[1])
+        weights = normal(F.max_pool2d(x, 2, 1).shape).contiguous(memory_format=form)
+        gradients = []
+        for pool in (max_pool2d, F.max_pool2d):
+            leaf = x.detach().requires_grad_()
+            gradients += torch.autograd.grad(pool(leaf, 2, 1), leaf, weights)
+        same(*gradients)
+
+
+@each
+def test_gradients_of_all_strides():
+    """Also those of a sum, and parts of a larger tensor as behind a concatenation."""
+    for memory_format in FORMATS:
+        x = numbers((2, 3, 8, 8), memory_format=memory_format).requires_grad_()
+        big = normal((2, 8, 9, 9))
+        for weights in (
+            torch.tensor(2.0).expand(2, 3, 4, 4), big[:, :3, :4, :4], big[:, 1:7:2, 1::2, 1::2],
+            big[:, 5:, :4, :4].mT, big[:, :1, :4, :1].expand(2, 3, 4, 4),
+        ):  # fmt: skip
+            gradients = [
+                torch.autograd.grad(pool(x, 3, 2, 1), x, weights)[0]
+                for pool in (max_pool2d, F.max_pool2d)
+            ]
+            same(*gradients)
+
+
+@each
+@given(st.data(), poolings(), st.sampled_from(["float32", "float64"]), st.sampled_from(FORMATS))
+def test_any_pooling(data, pooling, dtype, memory_format):
+    shape, arguments = pooling
+    x = values(data.draw, shape, dtype)
+    expected = torch_forward(x, arguments)
+    assume(expected is not None)
+    x = torch.from_numpy(x).contiguous(memory_format=memory_format).requires_grad_()
+    weights = normal(expected[0].shape, x.dtype)
+    results = []
+    for pool in (max_pool2d, F.max_pool2d):
+        output, indices = pool(x, *arguments, return_indices=True)
+        again = pool(x, *arguments)
+        results.append(
+            [output, indices, again]
+            + [torch.autograd.grad(result, x, weights)[0] for result in (output, again)]
+        )
+    for actual, other in zip(*results, strict=True):
+        assert_same(bits(actual), bits(other))
+
+
+@each
 def test_memory_is_shared():
     """The kernels read the tensor's own memory, and write that of the result."""
-    for memory_format in FORMATS:
-        x = numbers((2, 5, 8, 8), memory_format=memory_format)
+    image = numbers((8, 8, 3)).permute(2, 0, 1)[None]  # as it comes from a file
+    for x in (image, *(numbers((2, 5, 8, 8), memory_format=form) for form in FORMATS)):
         with mock.patch.object(fastpool, "maxpool2d", wraps=fastpool.maxpool2d) as call:
             output = max_pool2d(x, 2)
         assert call.call_args.args[0].ctypes.data == x.data_ptr()
@@ -137,6 +225,7 @@ def test_memory_is_shared():
         assert call.call_args.args[0].flags.c_contiguous
 
 
+@each
 def test_first_nan_wins():
     """The documented difference: PyTorch's is the last one."""
     x = torch.tensor([[[1.0, np.nan], [np.nan, 2.0]]], requires_grad=True)
@@ -148,6 +237,7 @@ def test_first_nan_wins():
     assert max_pool2d(payload, (1, 2)).view(torch.int32).item() == 0x7FC12345
 
 
+@each
 def test_empty_batches():
     for shape in ((0, 3, 8, 8), (2, 0, 8, 8)):
         x = torch.zeros(shape, requires_grad=True)
@@ -163,6 +253,39 @@ def test_one_byte_an_output_is_kept():
     assert [(t.dtype, t.shape) for t in kept] == [
         (torch.uint8, (1, 1, 25, 25)), (torch.uint16, (1, 1, 24, 24)),
     ]  # fmt: skip
+
+
+class Called(torch.utils._python_dispatch.TorchDispatchMode):
+    """What reaches PyTorch's kernels."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        self.names.append(str(function))
+        return function(*arguments, **(keywords or {}))
+
+
+@pytest.mark.parametrize("indices", [False, True])
+def test_backward_is_one_call(indices):
+    """No zeros in the place of a gradient of the indices, which take 8 bytes an output."""
+    x = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    output = max_pool2d(x, 2, return_indices=indices)
+    output = output[0] if indices else output
+    with Called() as called:
+        torch.autograd.grad(output, x, torch.ones_like(output))
+    assert [name for name in called.names if "ones_like" not in name] == [
+        "fastpool.max_pool2d_backward.default"
+    ]
+
+
+def test_indices_have_no_gradient():
+    x = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    output, indices = max_pool2d(x, 2, return_indices=True)
+    assert output.requires_grad
+    assert not indices.requires_grad
+    assert torch.autograd.grad(output.sum(), x)[0].sum() == 16
 
 
 def test_nothing_is_kept_or_indexed_without_a_gradient():
@@ -186,15 +309,27 @@ def test_nothing_is_kept_or_indexed_without_a_gradient():
         (((1, 2, 3),), ValueError, "kernel_size must be an integer or a pair"),
         ((1, 1, 1), ValueError, "holds no input cell"),
         ((2, -1), ValueError, "stride must be at least 1"),
-        ((2.5,), RuntimeError, "List"),
+        ((2, 2, -1), ValueError, "padding must be at least 0"),
+        ((2**63,), ValueError, r"kernel_size must be below 2\*\*63"),
+        ((2, 2, []), ValueError, r"padding must be an integer or a pair, got \(\)"),
+        ((2.0,), TypeError, "kernel_size must be an integer, got float"),
+        (((2, True),), TypeError, "kernel_size must be an integer, got True"),
+        ((True,), TypeError, "kernel_size must be an integer, got True"),
+        (("2",), TypeError, "kernel_size must be an integer, got str"),
+        ((None,), TypeError, "kernel_size must be an integer, got NoneType"),
+        ((2, "2"), TypeError, "stride must be an integer, got str"),
+        ((2, 2, "same"), TypeError, "padding must be an integer, got str"),
+        ((2, 2, ((0, 1), (0, 1))), TypeError, "padding must be an integer, got tuple"),
+        ((2, 2, 0, None), TypeError, "dilation must be an integer, got NoneType"),
+        ((2, 2, 0, 1, 1), TypeError, "ceil_mode must be a bool, got int"),
     ],
 )
 def test_errors(arguments, error, text):
-    with pytest.raises(error, match=text):
-        max_pool2d(torch.zeros(1, 4, 4), *arguments)
-    if error is ValueError:
-        with pytest.raises(error, match=text):
-            max_pool2d(torch.zeros(1, 4, 4, device="meta"), *arguments)
+    for device in ("cpu", "meta"):
+        for wanted in (False, True):
+            x = torch.zeros(1, 4, 4, device=device, requires_grad=wanted)
+            with pytest.raises(error, match=text):
+                max_pool2d(x, *arguments)
 
 
 def test_other_errors():
@@ -202,6 +337,46 @@ def test_other_errors():
         max_pool2d(torch.zeros(1, 4, 4, dtype=torch.complex64), 2)
     with pytest.raises(ValueError, match="at least 2 axes"):
         max_pool2d(torch.zeros(4), 2)
+    with pytest.raises(ValueError, match="empty spatial axis"):
+        max_pool2d(torch.zeros(1, 0, 4), 2)
+    for other in (np.zeros((4, 4)), [[1.0, 2.0]], None):
+        with pytest.raises(TypeError, match=r"input must be a torch\.Tensor, got "):
+            max_pool2d(other, 1)
+    with pytest.raises(NotImplementedError, match="SparseCPU"):
+        max_pool2d(torch.zeros(1, 4, 4).to_sparse(), 2)
+
+
+def test_other_devices():
+    with torch._subclasses.FakeTensorMode():
+        x = torch.empty(1, 4, 4, device="cuda")
+        with pytest.raises(NotImplementedError, match="input is on cuda:0, and this computes on"):
+            max_pool2d(x, 2)
+
+
+def test_integers_of_all_kinds_as_arguments():
+    x = numbers((1, 8, 8))
+    expected = F.max_pool2d(x, 2)
+    for kernel_size in (np.int64(2), np.array([2, 2]), torch.tensor(2), torch.Size([2, 2]), [2]):
+        same(max_pool2d(x, kernel_size), expected)
+        same(max_pool2d(x, 2, kernel_size, np.uint8(0), ceil_mode=np.False_), expected)
+
+
+@each
+def test_negated_memory():
+    """The imaginary part of a conjugate is the memory's, with the other sign."""
+    x = torch.complex(numbers((1, 8, 8)), normal((1, 8, 8), torch.float32)).conj().imag
+    assert x.is_neg()
+    same(max_pool2d(x, 3, 2), F.max_pool2d(x, 3, 2))
+    pytest.importorskip("ml_dtypes")
+    x = torch._neg_view(numbers((1, 8, 8), torch.bfloat16))
+    same(max_pool2d(x, 3, 2), F.max_pool2d(x, 3, 2))
+
+
+def test_subclasses_are_kept():
+    class Own(torch.Tensor):
+        pass
+
+    assert type(max_pool2d(numbers((1, 8, 8)).as_subclass(Own), 2)) is Own
 
 
 class TestConformance:
@@ -243,8 +418,13 @@ class TestConformance:
                 result = max_pool2d(x, *arguments, return_indices=indices)
                 return result[0] if indices else result
 
-            assert torch.autograd.gradcheck(pool, (x,))
-            assert torch.autograd.gradgradcheck(pool, (x,))
+            assert torch.autograd.gradcheck(
+                pool, (x,), check_batched_grad=True, check_forward_ad=True,
+                check_batched_forward_grad=True,
+            )  # fmt: skip
+            assert torch.autograd.gradgradcheck(
+                pool, (x,), check_batched_grad=True, check_fwd_over_rev=True
+            )
 
     def test_third_derivative(self):
         x = normal((2, 5, 6), torch.float64).requires_grad_()
@@ -272,6 +452,12 @@ def cubed(pool):
     return lambda x: (pool(x) ** 3).sum()
 
 
+def tangent(pool, x, direction):
+    with forward_ad.dual_level():
+        result = pool(forward_ad.make_dual(x, direction))
+        return forward_ad.unpack_dual(result).tangent
+
+
 # From a pooling, a function of a tensor (4, 2, 8, 9) to compare.
 TRANSFORMED = {
     "vmap": lambda pool: func.vmap(pool),
@@ -285,6 +471,20 @@ TRANSFORMED = {
     "hessian": lambda pool: lambda x: func.hessian(cubed(pool))(x[0, :, :4, :5]),
     "reverse twice": lambda pool: lambda x: func.jacrev(func.jacrev(cubed(pool)))(x[0, :, :4, :5]),
     "jvp": lambda pool: lambda x: func.jvp(pool, (x,), (x.cos(),))[1],
+    "product with the hessian": lambda pool: (
+        lambda x: func.jvp(func.grad(cubed(pool)), (x,), (x.cos(),))[1]
+    ),
+    "linearize": lambda pool: lambda x: func.linearize(pool, x)[1](x.cos()),
+    "forward mode": lambda pool: lambda x: tangent(pool, x, x.cos()),
+    "forward mode without gradients": lambda pool: torch.no_grad()(
+        lambda x: tangent(pool, x, x.cos())
+    ),
+    "checkpoint": lambda pool: (
+        lambda x: torch.autograd.grad(
+            torch.utils.checkpoint.checkpoint(cubed(pool), x.requires_grad_(), use_reentrant=False),
+            x,
+        )[0]
+    ),
     "vmap of channels last": lambda pool: (
         lambda x: func.vmap(func.grad(cubed(pool)))(
             torch.stack([x, 2 * x]).permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
@@ -297,6 +497,25 @@ TRANSFORMED = {
 def test_transformed(name):
     transform, x = TRANSFORMED[name], normal((4, 2, 8, 9))
     assert_same(transform(ours)(x).numpy(), transform(theirs)(x).numpy())
+
+
+def test_jacobian_in_forward_mode():
+    """PyTorch's own pooling cannot."""
+    x, jacobian = normal((2, 8, 9)), torch.autograd.functional.jacobian
+    found = jacobian(ours, x, vectorize=True, strategy="forward-mode")
+    assert_same(found.numpy(), jacobian(theirs, x).numpy())
+
+
+def test_wide_codes_below_transformations():
+    """uint16 and uint32, which PyTorch knows little of."""
+    for kernel_size in (17, 257):
+        x = normal((2, 2, kernel_size + 1, kernel_size + 2))
+        for transform in (TRANSFORMED["vmap of grad"], TRANSFORMED["jvp"], TRANSFORMED["grad"]):
+            found, expected = (
+                transform(lambda x, f=f: f(x, kernel_size, 1))(x)  # noqa: B023
+                for f in (max_pool2d, F.max_pool2d)
+            )
+            assert_same(found.detach().numpy(), expected.detach().numpy())
 
 
 def test_vmap_of_indices():
@@ -328,13 +547,57 @@ class TestCompile:
             same(found[0], expected[0])
             same(found[1], expected[1])
 
-    def test_sizes_stay_symbols(self):
-        """One graph serves them all."""
-        counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
-        compiled = torch.compile(ours, fullgraph=True, backend=counter, dynamic=True)
+    @pytest.mark.parametrize("memory_format", FORMATS, ids=["NCHW", "NHWC"])
+    def test_sizes_stay_symbols(self, memory_format):
+        """One graph serves them all, of a crop too."""
+        counter = CompileCounterWithBackend("aot_eager")
+        compiled = torch.compile(
+            lambda x: ours(x[:, :, 1:]), fullgraph=True, backend=counter, dynamic=True
+        )
         for size in (8, 9, 12, 15):
-            assert_same(*(f(normal((2, 3, size, size + 4))).numpy() for f in (compiled, theirs)))
+            x = normal((2, 3, size, size + 4)).contiguous(memory_format=memory_format)
+            weights = normal(theirs(x[:, :, 1:]).shape)
+            found = forward_and_gradient(compiled, x, weights)
+            expected = forward_and_gradient(lambda x: theirs(x[:, :, 1:]), x, weights)
+            same(found[0], expected[0])
+            same(found[1], expected[1])
         assert counter.frame_count == 1
+
+    def test_kernel_sizes_are_symbols_too(self):
+        """As in a pooling of whole planes; the dtype of codes, uint8 or uint16, is looked at."""
+        counter = CompileCounterWithBackend("aot_eager")
+        pools = [lambda x, f=f: f(x, x.shape[-2:]) for f in (max_pool2d, F.max_pool2d)]
+        compiled = torch.compile(pools[0], fullgraph=True, backend=counter, dynamic=True)
+        for size in (8, 10, 17, 18):
+            x, weights = normal((2, 3, size, size + 1)), normal((2, 3, 1, 1))
+            found = forward_and_gradient(compiled, x, weights)
+            expected = forward_and_gradient(pools[1], x, weights)
+            assert_same(bits(found[1]), bits(expected[1]))
+        assert counter.frame_count == 2
+
+    def test_replaced_after_it_was_compiled(self):
+        model, x = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.MaxPool2d(2)), normal((1, 1, 4, 4))
+        compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+        with mock.patch.object(fastpool, "maxpool2d", wraps=fastpool.maxpool2d) as call:
+            counts = []
+            for change in (lambda model: model, replace_max_pool2d, restore_max_pool2d):
+                same(change(compiled)(x), F.max_pool2d(x.relu(), 2))
+                counts.append(call.call_count)
+        assert counts == [0, 1, 1]
+
+    def test_compiled_backward(self):
+        """`torch._dynamo.config.compiled_autograd` traces the derivatives too."""
+        gradients = []
+        for pool in (ours, theirs):
+            x = normal((2, 3, 8, 9)).requires_grad_()
+
+            def step(x, pool=pool):
+                cubed(pool)(x).backward()
+
+            with torch._dynamo.config.patch(compiled_autograd=True):
+                torch.compile(step, backend="aot_eager")(x)
+            gradients.append(x.grad)
+        same(*gradients)
 
     @pytest.mark.parametrize("name", ["vmap", "grad", "vmap of grad", "grad of vmap"])
     def test_transformations_inside(self, name):
@@ -343,15 +606,21 @@ class TestCompile:
         assert_same(compiled(x).numpy(), transform(theirs)(x).numpy())
 
     @pytest.mark.skipif(not shutil.which("g++"), reason="Inductor needs a C++ compiler")
-    def test_inductor(self, backend):
-        if backend == "numpy":
-            pytest.skip("once is enough")
-        x, weights = normal((2, 3, 8, 8)), normal((2, 3, 4, 4))
-        compiled = torch.compile(lambda x: ours(x.relu()) * 2, fullgraph=True)
-        found = forward_and_gradient(compiled, x, weights)
-        expected = forward_and_gradient(lambda x: theirs(x.relu()) * 2, x, weights)
-        same(found[0], expected[0])
-        same(found[1], expected[1])
+    def test_inductor(self):
+        """It checks the strides that were foretold. Its cache on disk knows no changes of ours."""
+
+        def both(pool):
+            return lambda x: torch.cat([pool(x.relu()) * 2, pool(x[:, 1:])], 1)
+
+        compiled = torch.compile(both(ours), fullgraph=True, dynamic=True)
+        for size in (8, 10):
+            x = normal((2, 3, size, 8)).contiguous(memory_format=torch.channels_last)
+            weights = normal(both(theirs)(x).shape)
+            with torch.compiler.config.patch(force_disable_caches=True):
+                found = forward_and_gradient(compiled, x, weights)
+            expected = forward_and_gradient(both(theirs), x, weights)
+            assert_same(bits(found[0]), bits(expected[0]))
+            assert_same(bits(found[1]), bits(expected[1]))
 
 
 def network():
@@ -423,6 +692,19 @@ class TestModules:
         same(torch.nn.MaxUnpool2d(2)(*module(x)), F.max_unpool2d(*F.max_pool2d(
             x, 2, return_indices=True), 2))  # fmt: skip
 
+    @pytest.mark.parametrize("strict", [False, True])
+    def test_export_with_symbols(self, strict):
+        model, symbol = MaxPool2d(3, 2, 1), torch.export.Dim.AUTO
+        program = torch.export.export(
+            model, (normal((2, 3, 16, 16)),), dynamic_shapes=({0: symbol, 2: symbol, 3: symbol},),
+            strict=strict,
+        )  # fmt: skip
+        assert [str(node.target) for node in program.graph.nodes if node.op == "call_function"][
+            -1
+        ] == "fastpool.max_pool2d.default"
+        x = normal((5, 3, 21, 18))
+        same(program.module()(x), model(x))
+
     def test_copies_pickles_and_traces(self):
         model, x = replace_max_pool2d(network().eval()), normal((1, 3, 32, 32))
         expected = model(x)
@@ -432,6 +714,7 @@ class TestModules:
             assert_same(other(x).detach().numpy(), expected.detach().numpy())
 
 
+@each
 def test_backward_from_several_threads():
     x = normal((4, 3, 40, 40))
     weights = normal((4, 3, 20, 20))
@@ -490,10 +773,8 @@ if __name__ == "__main__":
 
 
 @pytest.mark.numba
-def test_workers_of_a_data_loader(tmp_path, backend):
+def test_workers_of_a_data_loader(tmp_path):
     """Forked from a process with threads of Numba's, and spawned."""
-    if backend == "numpy":
-        pytest.skip("once is enough")
     script = tmp_path / "loader.py"
     script.write_text(LOADER)
     code = f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')"
@@ -501,9 +782,7 @@ def test_workers_of_a_data_loader(tmp_path, backend):
 
 
 @pytest.mark.numba
-def test_threads_are_as_many_as_pytorch_uses(backend):
-    if backend == "numpy":
-        pytest.skip("it starts none")
+def test_threads_are_as_many_as_pytorch_uses():
     code = """
     from unittest import mock
     import torch, fastpool
@@ -538,6 +817,7 @@ def test_nothing_is_imported_unasked():
     assert process.run(code) == "[]"
 
 
+@each
 def test_adversarial_values():
     """fastpool's bits on everything, NaNs of all payloads too."""
     for seed, style in enumerate(check.STYLES):
