@@ -338,7 +338,9 @@ def _note(
         if plan is None:
             return 0
         numbers = plan.kernel.address, plan.table.ctypes.data, plan.scratch, plan.rows
-        _notes[key] = np.array([*key, *numbers, *output.shape], np.int64), plan.table
+        note = np.array([*key, *numbers, *output.shape], np.int64)
+        # Another thread may have been faster, and its note be in use.
+        _notes.setdefault(key, (note, plan.table))
     return _notes[key][0].ctypes.data
 
 
