@@ -2,13 +2,14 @@
 
 import numpy as np
 
+import fastpool
+
 from . import common
 
 try:
     import dask
     import dask.array as da
 
-    from fastpool import BackendUnavailable, maxpool2d
     from fastpool.interop import dask as adapter
 except ImportError as error:
     dask, MISSING = None, str(error)
@@ -50,8 +51,8 @@ def _calls(size, windows):
             "Dask": _of_dask(x, kernel_size, stride),
         }
         try:
-            expected = maxpool2d(whole, *arguments, backend="numba")
-        except BackendUnavailable as error:
+            expected = fastpool.maxpool2d(whole, *arguments, backend="numba")
+        except fastpool.BackendUnavailable as error:
             raise NotImplementedError(str(error)) from error
         for name, lazy in lazies.items():
             if not np.array_equal(lazy.compute(), expected):
@@ -60,7 +61,7 @@ def _calls(size, windows):
             name: lambda lazy=lazy: lazy.compute(scheduler="threads")
             for name, lazy in lazies.items()
         }
-    calls["in memory"] = lambda: maxpool2d(whole, *arguments, backend="numba")
+    calls["in memory"] = lambda: fastpool.maxpool2d(whole, *arguments, backend="numba")
     return calls
 
 
