@@ -82,10 +82,17 @@ def as_indices(function: str, value: object, shape: tuple[int, ...]) -> np.ndarr
         Another dtype, or another shape.
     """
     array = _as_array(function, "indices", value)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{function}: indices must be integers, got dtype {array.dtype}")
-    check_shape(function, "indices", array.shape, shape)
+    check_indices(function, array.dtype, array.shape, shape)
     return array
+
+
+def check_indices(
+    function: str, dtype: np.dtype[Any], shape: tuple[int, ...], required: tuple[int, ...]
+) -> None:
+    """Raise TypeError unless indices are integers, ValueError unless they have that shape."""
+    if dtype.kind not in "iu":
+        raise TypeError(f"{function}: indices must be integers, got dtype {dtype}")
+    check_shape(function, "indices", shape, required)
 
 
 def check_shape(

@@ -10,7 +10,7 @@ uses one thread: that tasks run side by side is the scheduler's part.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import accumulate, pairwise, product
 from operator import getitem
@@ -154,7 +154,7 @@ def maxpool2d_backward(
     geometry = pooling(name, "input_shape", input_sizes(name, input_shape), *rules)
     arrays.check_shape(name, "grad_output", gradient.shape, geometry.output_shape)
     call = _Call(name, geometry, index_format, dispatch.resolve(name, backend))
-    return _scatter(call, dtype, gradient, indices, chunks, _backward)
+    return _scatter(call, dtype, gradient, indices, chunks)
 
 
 def maxunpool2d(
@@ -205,7 +205,7 @@ def maxunpool2d(
     rules = kernel_size, stride, padding, output_size, dilation, layout, index_format
     geometry = unpooling(name, x.shape, *rules)
     call = _Call(name, geometry, index_format, dispatch.resolve(name, backend))
-    return _scatter(call, dtype, x, indices, chunks, _unpool)
+    return _scatter(call, dtype, x, indices, chunks)
 
 
 class _Call(NamedTuple):
@@ -403,20 +403,11 @@ def _pool(call: _Call, reaches: Sequence[_Reach], return_indices: bool, pieces: 
     return output, indices
 
 
-def _scatter(
-    call: _Call,
-    dtype: Any,
-    values: Any,
-    indices: Any,
-    chunks: Any,
-    work: Callable[..., np.ndarray],
-) -> Any:
-    """The graph of `maxpool2d_backward` and `maxunpool2d`: `work` makes a chunk of the result."""
+def _scatter(call: _Call, dtype: Any, values: Any, indices: Any, chunks: Any) -> Any:
+    """The graph of `maxpool2d_backward` and `maxunpool2d`."""
     name, geometry = call.function, call.geometry
     indices = _known(name, "indices", indices)
-    if indices.dtype.kind not in "iu":
-        raise TypeError(f"{name}: indices must be integers, got dtype {indices.dtype}")
-    arrays.check_shape(name, "indices", indices.shape, geometry.output_shape)
+    arrays.check_indices(name, indices.dtype, indices.shape, geometry.output_shape)
     if values.npartitions < indices.npartitions:  # as one that came from NumPy
         values = values.rechunk(indices.chunks)
     if chunks is None:
@@ -446,21 +437,14 @@ def _scatter(
         sources: list[Any] = [halo.pieces(key, windows) for halo in halos]
         if far:
             sources.append((strays, *call.with_spatial(key, (-1, -1))))
-        graph[(made, *key)] = partial(work, call, target), *sources
+        graph[(made, *key)] = partial(_fill, call, target), *sources
     return _array(graph, made, chunks, dtype, [values, indices])
 
 
-def _backward(call: _Call, target: _Target, gradients: Any, indices: Any) -> np.ndarray:
-    """The gradient of a chunk."""
-    if not all(first < stop for first, stop in target.windows):
-        return np.zeros(target.shape, target.dtype)
-    return _own(call, target, _joined(call, gradients), _joined(call, indices))
-
-
-def _unpool(
+def _fill(
     call: _Call, target: _Target, values: Any, indices: Any, strays: Any = None
 ) -> np.ndarray:
-    """The values that go to a chunk, in the order of the outputs, so that the last one stays."""
+    """A chunk of a gradient, or of what is unpooled: in the order of the outputs, strays too."""
     some = all(first < stop for first, stop in target.windows)
     found = []
     if strays is not None and strays[1].size:
