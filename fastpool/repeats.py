@@ -80,7 +80,8 @@ def remember(
     window: bool,
 ) -> None:
     """Keep a call that a backend has answered for the next one like it."""
-    if not (hasattr(module, "prepared") and dtype.isnative):
+    # An empty result is made without a kernel, and there is none to plan for it.
+    if 0 in geometry.output_shape or not (hasattr(module, "prepared") and dtype.isnative):
         return
     try:
         with module.nothing_compiled():  # this call's own output may have been none of the plain

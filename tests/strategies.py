@@ -51,3 +51,17 @@ def arrays(draw, shape, dtype, memories=check.MEMORIES):
 
 def dtypes():
     return st.sampled_from(DTYPES).map(check.dtype_of)
+
+
+# Shapes that hold no cell, though each spatial axis does, and their layouts.
+EMPTY = [
+    ((0, 3, 7, 8), "NCHW"),
+    ((2, 0, 7, 8), "NCHW"),
+    ((0, 0, 7, 8), "NCHW"),
+    ((0, 7, 8), "NCHW"),
+    ((3, 7, 8, 0), "NHWC"),
+    ((0, 7, 8, 3), "NHWC"),
+    ((0, 7, 8, 0), "NHWC"),
+    ((7, 8, 0), "NHWC"),
+    ((2, 0, 3, 7, 8, 0), "NHWC"),
+]

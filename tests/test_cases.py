@@ -144,14 +144,35 @@ def test_windows_without_a_cell(backend, shape, arguments):
         fastpool.maxpool2d(np.ones(shape), *arguments, backend=backend)
 
 
-def test_empty_axes(backend):
-    for shape in ((0, 3, 4, 4), (2, 0, 4, 4), (0, 4, 4)):
-        x = np.zeros(shape, np.float32)
-        output, indices = fastpool.maxpool2d(x, 2, return_indices=True, backend=backend)
-        assert output.shape == indices.shape == (*shape[:-2], 2, 2)
-        assert fastpool.maxpool2d_backward(output, indices, shape, 2).shape == shape
-        assert fastpool.maxunpool2d(output, indices, 2, backend=backend).shape == shape
-    assert fastpool.maxpool2d(np.zeros((2, 4, 4, 0)), 2, layout="NHWC").shape == (2, 2, 2, 0)
+@pytest.mark.parametrize("index_format", ["flat", "window"])
+@pytest.mark.parametrize(("shape", "layout"), strategies.EMPTY)
+def test_empty_axes(backend, shape, layout, index_format):
+    """Any axes but the spatial ones, on each call: later ones may be remembered."""
+    options = {"layout": layout, "index_format": index_format, "backend": backend}
+    at = len(shape) - (2 if layout == "NCHW" else 3)
+    pooled = (*shape[:at], 3, 4, *shape[at + 2 :])
+    x = np.zeros(shape, np.float32)
+    for _ in range(3):
+        results = fastpool.maxpool2d(x, 2, return_indices=True, **options)
+        output, indices = results
+        assert output.shape == indices.shape == pooled
+        assert output.dtype == np.float32
+        assert indices.dtype == (np.int64 if index_format == "flat" else np.uint8)
+        again = fastpool.maxpool2d(x, 2, return_indices=True, out=tuple(results), **options)
+        assert again.output is output
+        assert fastpool.maxpool2d(x, 2, **options).shape == pooled
+        assert fastpool.maxpool2d(x, 2, out=output, **options) is output
+        gradient = fastpool.maxpool2d_backward(output, indices, shape, 2, **options)
+        assert gradient.shape == shape
+        arguments = output, indices, shape, 2
+        assert fastpool.maxpool2d_backward(*arguments, out=gradient, **options) is gradient
+        arguments = output, indices, 2, None, 0, (7, 8)
+        unpooled = fastpool.maxunpool2d(*arguments, **options)
+        assert unpooled.shape == shape
+        assert fastpool.maxunpool2d(*arguments, out=unpooled, **options) is unpooled
+
+
+def test_empty_spatial_axes(backend):
     for shape in ((1, 0, 4), (1, 4, 0)):
         with pytest.raises(ValueError, match="empty spatial axis"):
             fastpool.maxpool2d(np.zeros(shape), 1, backend=backend)

@@ -297,6 +297,26 @@ def test_gradients_of_numpy_are_chunked_as_the_indices():
     assert gradient.chunks == ((6, 6), (6, 6))
 
 
+@pytest.mark.parametrize("index_format", ["flat", "window"])
+@pytest.mark.parametrize(("shape", "layout"), strategies.EMPTY)
+def test_empty_axes(backend, shape, layout, index_format):
+    options = {"layout": layout, "index_format": index_format, "backend": backend}
+    x = np.zeros(shape, np.float32)
+    expected = fastpool.maxpool2d(x, 2, return_indices=True, **options)
+    for sizes in (-1, 3):
+        chunked = da.from_array(x, chunks=sizes)
+        pooled = adapter.maxpool2d(chunked, 2, return_indices=True, **options)
+        for array, right in zip(pooled, expected, strict=True):
+            assert_same(array.compute(), right)
+        assert_same(adapter.maxpool2d(chunked, 2, **options).compute(), expected.output)
+        for wanted in (None, chunked.chunks):
+            more = {"chunks": wanted, **options}
+            gradient = adapter.maxpool2d_backward(*pooled, shape, 2, **more)
+            assert_same(gradient.compute(), x)
+            arguments = *pooled, 2, None, 0, (7, 8)
+            assert_same(adapter.maxunpool2d(*arguments, **more).compute(), x)
+
+
 def test_arrays_of_numpy_and_empty_ones():
     x = values((2, 8, 8))
     assert_same(adapter.maxpool2d(x, 2).compute(), fastpool.maxpool2d(x, 2))

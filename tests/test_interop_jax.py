@@ -578,3 +578,21 @@ def test_gather_takes_flat_indices_too():
                 x, *rules, return_indices=True, layout=layout, index_format=form
             )
             assert_same(gather(x, indices, found, form == "window"), output)
+
+
+@pytest.mark.parametrize(("shape", "layout"), strategies.EMPTY)
+def test_empty_axes(shape, layout):
+    def pool(x):
+        return max_pool2d(x, 2, layout=layout)
+
+    def total(x):
+        return pool(x).sum()
+
+    x = jnp.zeros(shape)
+    expected = fastpool.maxpool2d(np.zeros(shape, np.float32), 2, layout=layout)
+    for function in (pool, jax.jit(pool)):
+        assert_same(np.asarray(function(x)), expected)
+    assert jax.jvp(pool, (x,), (x,))[1].shape == expected.shape
+    assert jax.grad(total)(x).shape == shape
+    assert jax.vmap(pool)(x[None]).shape == (1, *expected.shape)
+    assert jax.vmap(jax.grad(total))(x[None]).shape == (1, *shape)

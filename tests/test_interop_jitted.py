@@ -552,3 +552,25 @@ def test_without_compilation_it_is_python():
         print(pool(np.arange(16).reshape(4, 4)).tolist())
     """
     assert process.run(code, NUMBA_DISABLE_JIT="1") == "[[5, 7], [13, 15]]"
+
+
+@numba.njit
+def channels_last(x):
+    output, indices = fastpool.maxpool2d(x, 2, return_indices=True, layout="NHWC")
+    gradient = fastpool.maxpool2d_backward(output, indices, x.shape, 2, layout="NHWC")
+    size = x.shape[-3:-1]
+    return (
+        output,
+        indices,
+        gradient,
+        fastpool.maxunpool2d(output, indices, 2, 2, 0, size, layout="NHWC"),
+    )
+
+
+@pytest.mark.parametrize("shape", [(3, 7, 8, 0), (0, 7, 8, 3), (0, 7, 8, 0)])
+def test_empty_axes(shape):
+    x = np.zeros(shape, np.float32)
+    assert outcome(channels_last.py_func, x)[0].shape == (shape[0], 3, 4, shape[3])
+    assert_agree(channels_last, x)
+    for empty in ((0, 3, 7, 8), (2, 0, 7, 8)):
+        assert_agree(flat, np.zeros(empty, np.float32), 2, 2, 0, 1, False)

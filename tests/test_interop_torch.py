@@ -826,3 +826,22 @@ def test_adversarial_values():
         expected = fastpool.maxpool2d(x, 3, 2, 1, return_indices=True)
         for actual, other in zip(found, expected, strict=True):
             assert_same(actual.numpy(), other)
+
+
+@each
+@pytest.mark.parametrize("shape", [(0, 3, 7, 8), (2, 0, 7, 8), (0, 0, 7, 8), (0, 7, 8)])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_empty_axes(shape, channels_last):
+    x = torch.zeros(shape)
+    if channels_last and len(shape) == 4:
+        x = torch.zeros(shape[0], 7, 8, shape[1]).permute(0, 3, 1, 2)
+    pooled = (*shape[:-2], 3, 4)
+    assert max_pool2d(x, 2).shape == pooled
+    output, indices = max_pool2d(x, 2, return_indices=True)
+    assert output.shape == indices.shape == pooled
+    x.requires_grad_()
+    output = max_pool2d(x, 2)
+    (gradient,) = torch.autograd.grad(output, x, torch.ones_like(output))
+    assert gradient.shape == shape
+    x = x.detach()
+    assert func.jvp(lambda x: max_pool2d(x, 2), (x,), (x,))[1].shape == pooled
