@@ -13,6 +13,10 @@ import sys
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
+
+# What kernels, and the users' own functions around them, are compiled from: modules or packages.
+_COMPILED = (("backends", "numba"), ("interop", "jitted"))
 
 
 @cache
@@ -20,12 +24,15 @@ def folders() -> tuple[Path, ...]:
     """Where kernels are looked for; the first of them that can be written gets new ones.
 
     ``NUMBA_CACHE_DIR``; or else where the package is installed, and the user's own folder. None
-    of them need exist.
+    of them need exist. Nowhere if nothing can tell which code they would be compiled from.
     """
+    sources = source_digest()
+    if not sources:
+        return ()
     wished = os.environ.get("NUMBA_CACHE_DIR")
     installed = Path(__file__).parent / "__pycache__"
     places = (Path(wished),) if wished else (installed, _users_own())
-    name = f"fastpool-{source_digest()}-{sys.implementation.cache_tag}"
+    name = f"fastpool-{sources}-{sys.implementation.cache_tag}"
     return tuple(place.absolute() / name for place in places if place)
 
 
@@ -55,11 +62,45 @@ def _users_own() -> Path | None:
 
 @cache
 def source_digest() -> str:
-    """A number of all sources of compiled code, whatever their dates, in an archive too."""
+    """A number of all compiled code's sources, whatever their dates, in an archive too.
+
+    A module without a source counts by its bytecode. Empty where neither can be listed, as in
+    applications that keep all code in one file.
+    """
     digest = hashlib.sha256()
-    package = resources.files("fastpool")
-    kernels = sorted((package / "backends" / "numba").iterdir(), key=lambda file: file.name)
-    for file in (*kernels, package / "interop" / "jitted.py"):
-        if file.name.endswith(".py"):
-            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    for parts in _COMPILED:
+        found = _modules_at(parts)
+        if not found:
+            return ""
+        for name, content in sorted(found.items()):
+            digest.update(name.encode() + b"\0" + content + b"\0")
     return digest.hexdigest()[:16]
+
+
+def _modules_at(parts: tuple[str, ...]) -> dict[str, bytes]:
+    """The files of a module, or of all modules of a package, by their paths in fastpool."""
+    *outer, last = parts
+    found: dict[str, bytes] = {}
+    try:
+        folder = resources.files("fastpool").joinpath(*outer)
+        for file in folder.iterdir():
+            if file.name == last and file.is_dir():
+                found |= _files_in(file, "/".join(parts))
+            elif file.name in (f"{last}.py", f"{last}.pyc"):
+                found["/".join((*outer, file.name))] = file.read_bytes()
+    except Exception:  # an importer's own reader may raise any
+        return {}
+    return {name: content for name, content in found.items() if name[:-1] not in found}
+
+
+def _files_in(folder: Any, path: str) -> dict[str, bytes]:
+    """The modules below a folder, sources and bytecode, by their paths."""
+    found: dict[str, bytes] = {}
+    for file in folder.iterdir():
+        name = f"{path}/{file.name}"
+        if file.is_dir():
+            if file.name != "__pycache__":
+                found |= _files_in(file, name)
+        elif name.endswith((".py", ".pyc")):
+            found[name] = file.read_bytes()
+    return found

@@ -1,5 +1,6 @@
 """Kernels on disk: nowhere to keep them, bad files, several writers, other settings."""
 
+import compileall
 import os
 import shutil
 import subprocess
@@ -165,6 +166,59 @@ def test_a_changed_source_means_other_kernels(tmp_path):
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
         names.append(run(code, PYTHONPATH=str(folder)).split())
     assert len(set(names[0] + names[1])) == 2 * len(names[0])
+
+
+def test_sources_in_subfolders_count(tmp_path):
+    """By their paths: two files that change places are other sources."""
+    code = "from fastpool import cache_folders; print(cache_folders.source_digest())"
+    folder = install(tmp_path)
+    names = [run(code, PYTHONPATH=str(folder))]
+    for part in ("backends/numba", "interop/jitted"):
+        for contents in (b"1", b"2"), (b"2", b"1"):
+            for name, content in zip(("a", "b"), contents, strict=True):
+                below = folder / "fastpool" / part / name
+                below.mkdir(parents=True, exist_ok=True)
+                (below / "new.py").write_bytes(content)
+            names.append(run(code, PYTHONPATH=str(folder)))
+        shutil.rmtree(below.parent / "a")
+        shutil.rmtree(below.parent / "b")
+    assert len(set(names)) == 5
+    assert all(names)
+
+
+def compile_alone(folder):
+    """Leave the bytecode of an installed package, and no source of it."""
+    assert compileall.compile_dir(folder, legacy=True, quiet=1)
+    for path in folder.rglob("*.py"):
+        path.unlink()
+
+
+def test_bytecode_alone(tmp_path):
+    """Numba pools, and keeps its kernels."""
+    folder, kernels = install(tmp_path / "installed"), tmp_path / "kernels"
+    compile_alone(folder)
+    settings = {"PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(kernels)}
+    assert int(run(CODE, **settings)) > 3
+    assert files(kernels)
+    assert run(CODE, **settings) == "0"
+
+
+def test_no_modules_to_list(filled):
+    """As in a frozen application: Numba pools without files of kernels."""
+    code = """
+        from importlib import resources
+        files = resources.files
+        def files_of_others(package):
+            if package == "fastpool":
+                raise FileNotFoundError(package)
+            return files(package)
+        resources.files = files_of_others
+        from fastpool import cache_folders
+        assert cache_folders.folders() == ()
+        assert not cache_folders.filled()
+    """
+    code = textwrap.dedent(code) + textwrap.dedent(CODE)
+    assert int(run(code, NUMBA_CACHE_DIR=str(filled))) > 3
 
 
 def test_an_installation_in_an_archive(filled, tmp_path):
