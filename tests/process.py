@@ -8,9 +8,11 @@ from pathlib import Path
 
 import fastpool
 
-# Where the code finds the fastpool that is tested, and the helpers beside this file.
+# Where the code finds the fastpool that is tested, the helpers beside this file, and what pytest
+# itself was told to find.
 HERE = Path(__file__).parent
-PATH = os.pathsep.join(map(str, (Path(fastpool.__file__).parents[1], HERE)))
+_INHERITED = filter(None, [os.environ.get("PYTHONPATH")])
+PATH = os.pathsep.join(map(str, (Path(fastpool.__file__).parents[1], HERE, *_INHERITED)))
 
 
 def run(code, *, timeout=300, **environment):

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from process import run
+from process import PATH, run
 
 pytest.importorskip("numba")
 
@@ -421,3 +421,10 @@ def test_layer_that_cannot_be_loaded(kernels):
 
 def test_without_optimisation(tmp_path):
     run("import everything; everything.check()", NUMBA_OPT="0", NUMBA_CACHE_DIR=str(tmp_path))
+
+
+def test_code_in_a_process_of_its_own_inherits_the_path():
+    """As where the tests' own dependencies lie in a folder that PYTHONPATH names."""
+    path = os.pathsep.join((PATH, os.path.abspath("elsewhere")))
+    code = "import process; print(process.PATH)"
+    assert run(code, PYTHONPATH=path).endswith(path)
