@@ -358,3 +358,22 @@ def test_working_memory_of_numpy():
     finally:
         tracemalloc.stop()
     assert peak < 6 * (output.nbytes + indices.nbytes)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_no_floating_point_errors(backend, dtype):
+    """Whatever the values, and whatever NumPy is told to do about them."""
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    rng, shape = np.random.default_rng(0), (2, 3, 9, 8)
+    for style in check.STYLES:
+        x = check.adversarial(rng, shape, check.dtype_of(dtype), style)
+        for arguments in ((2,), (3, 1), (9, 1, 4)):
+            with np.errstate(all="raise"):
+                output, indices = fastpool.maxpool2d(
+                    x, *arguments, return_indices=True, backend=backend
+                )
+                fastpool.maxpool2d_backward(output, indices, shape, *arguments, backend=backend)
+                fastpool.maxunpool2d(
+                    output, indices, *arguments, output_size=shape, backend=backend
+                )

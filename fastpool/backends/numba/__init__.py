@@ -96,15 +96,16 @@ def backward(
         return _scatter(geometry, grad_output, indices, grad_input, window, True, True)
     # Numba has no 16-bit floats; a block of planes at a time is added up in float32. So is a
     # block of bools, whose sum is their disjunction.
-    for first, planes in geometry.plane_blocks(BLOCK):
-        count = len(planes[0])
-        sums = np.empty((count, *grad_input.shape[-3:]), np.float32)
-        block = replace(geometry, lead=(count,))
-        values = grad_output[planes].astype(np.float32)
-        offender = _scatter(block, values, indices[planes], sums, window, True, True)
-        if offender is not None:
-            return offender + first * (indices.size // geometry.planes)
-        with np.errstate(over="ignore"):
+    # A cast may meet a signalling NaN or too large a sum: no error, whatever the caller's errstate.
+    with np.errstate(all="ignore"):
+        for first, planes in geometry.plane_blocks(BLOCK):
+            count = len(planes[0])
+            sums = np.empty((count, *grad_input.shape[-3:]), np.float32)
+            block = replace(geometry, lead=(count,))
+            values = grad_output[planes].astype(np.float32)
+            offender = _scatter(block, values, indices[planes], sums, window, True, True)
+            if offender is not None:
+                return offender + first * (indices.size // geometry.planes)
             grad_input[planes] = sums.astype(grad_input.dtype)
     return None
 
