@@ -410,7 +410,8 @@ def _scatter(
     backend: str | None,
 ) -> np.ndarray:
     """The common part of backward and unpool, which differ in what they do at an index."""
-    places = arrays.as_indices(name, indices, geometry.output_shape)
+    cells = geometry.counted_cells(index_format)
+    places = arrays.as_indices(name, indices, geometry.output_shape, cells)
     inputs = (values, places)
     target = arrays.output(name, "out", out, geometry.input_shape, values.dtype, inputs)
     _, offender = _run(

@@ -73,8 +73,10 @@ def _check_dtype(function: str, name: str, dtype: np.dtype[Any]) -> None:
         raise TypeError(f"{function}: {name} has dtype {dtype}; supported are {', '.join(DTYPES)}")
 
 
-def as_indices(function: str, value: object, shape: tuple[int, ...]) -> np.ndarray:
-    """`value` as an array of integers of the shape that the output has.
+def as_indices(
+    function: str, value: object, shape: tuple[int, ...], cells: int | None
+) -> np.ndarray:
+    """`value` as an array of integers of the shape that the output has; see `check_indices`.
 
     Raises
     ------
@@ -82,17 +84,30 @@ def as_indices(function: str, value: object, shape: tuple[int, ...]) -> np.ndarr
         Another dtype, or another shape.
     """
     array = _as_array(function, "indices", value)
-    check_indices(function, array.dtype, array.shape, shape)
+    check_indices(function, array.dtype, array.shape, shape, cells)
     return array
 
 
 def check_indices(
-    function: str, dtype: np.dtype[Any], shape: tuple[int, ...], required: tuple[int, ...]
+    function: str,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    required: tuple[int, ...],
+    cells: int | None,
 ) -> None:
-    """Raise TypeError unless indices are integers, ValueError unless they have that shape."""
+    """Raise TypeError unless indices are integers, ValueError unless they have that shape.
+
+    Flat ones must be of a dtype that can count the `cells` of a plane; None for window indices.
+    Those of a small dtype would all name cells of the first rows, and no value be out of range.
+    """
     if dtype.kind not in "iu":
         raise TypeError(f"{function}: indices must be integers, got dtype {dtype}")
     check_shape(function, "indices", shape, required)
+    if cells is not None and cells - 1 > np.iinfo(dtype).max:
+        raise TypeError(
+            f"{function}: indices of dtype {dtype} cannot count the {cells} cells of a plane; are "
+            f'they window indices? Then pass index_format="window"'
+        )
 
 
 def check_shape(

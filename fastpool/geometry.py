@@ -127,6 +127,10 @@ class Geometry:
             width.kernel, width.stride, width.dilation, self.channels > 1,
         )  # fmt: skip
 
+    def counted_cells(self, index_format: IndexFormat) -> int | None:
+        """How many cells flat indices count: those of the input's plane; None for window ones."""
+        return self.height.size * self.width.size if index_format == "flat" else None
+
     def index_dtype(self, index_format: IndexFormat) -> np.dtype[Any]:
         """The dtype of the indices that the forward returns in `index_format`."""
         if index_format == "flat":

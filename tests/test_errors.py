@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 import oracle
 import pytest
+from bits import assert_same
 
 import fastpool
 from fastpool.arrays import OVERLAP_WORK
@@ -456,3 +457,27 @@ def test_rejected_arguments_write_nothing(backend, memory):
     with pytest.raises(ValueError):
         forward(kernel_size=2, stride=3, padding=9, out=out, backend=backend)
     assert out.tobytes() == before
+
+
+@pytest.mark.parametrize(("dtype", "side"), [("uint8", 17), ("int8", 12), ("uint16", 257)])
+def test_indices_that_cannot_count_the_cells(backend, dtype, side):
+    """Window indices whose index_format is forgotten would all mean the first cells."""
+    x = np.random.default_rng(0).standard_normal((2, 2 * (side // 2), side)).astype(np.float32)
+    x = np.concatenate((x, x[:, : side - x.shape[1]]), 1)
+    output, indices = fastpool.maxpool2d(
+        x, 2, return_indices=True, index_format="window", backend=backend
+    )
+    indices = indices.astype(dtype)
+    text = f'dtype {dtype} cannot count the {side * side} cells.*index_format="window"'
+    with pytest.raises(TypeError, match=f"maxunpool2d: .*{text}"):
+        fastpool.maxunpool2d(output, indices, 2, None, 0, (side, side), backend=backend)
+    with pytest.raises(TypeError, match=f"maxpool2d_backward: .*{text}"):
+        fastpool.maxpool2d_backward(output, indices, x.shape, 2, backend=backend)
+
+
+def test_indices_that_just_count_the_cells(backend):
+    x = np.arange(256.0).reshape(16, 16)
+    output, indices = fastpool.maxpool2d(x, 2, return_indices=True, backend=backend)
+    expected = fastpool.maxunpool2d(output, indices, 2, backend=backend)
+    small = indices.astype(np.uint8)
+    assert_same(fastpool.maxunpool2d(output, small, 2, backend=backend), expected)

@@ -494,3 +494,24 @@ def test_nothing_is_imported_unasked():
     print(sorted({"torch", "jax", "numba", "distributed"} & set(sys.modules)))
     """
     assert process.run(code) == "[]"
+
+
+def test_window_indices_that_are_taken_for_flat_ones():
+    """An error while the graph is made."""
+    x = da.zeros((1, 32, 32), chunks=8)
+    pooled = adapter.maxpool2d(x, 2, return_indices=True, index_format="window")
+    with pytest.raises(TypeError, match=r"cannot count the 1024 cells.*index_format"):
+        adapter.maxunpool2d(*pooled, 2)
+    with pytest.raises(TypeError, match=r"cannot count the 1024 cells.*index_format"):
+        adapter.maxpool2d_backward(*pooled, x.shape, 2)
+
+
+@pytest.mark.parametrize("named", [{"dtype": "float32"}, {"meta": np.empty((0,) * 3, "float32")}])
+def test_map_blocks(named):
+    """It tries the function on one cell, unless it is told what that returns."""
+    x = da.from_array(values((4, 8, 8)), chunks=(2, 4, 4))
+    chunks = (2, 2), (2, 2), (2, 2)
+    with pytest.raises(ValueError, match="does not fit"):
+        x.map_blocks(fastpool.maxpool2d, 2, chunks=chunks)
+    pooled = x.map_blocks(fastpool.maxpool2d, 2, chunks=chunks, **named)
+    assert_same(pooled.compute(), fastpool.maxpool2d(x.compute(), 2))

@@ -574,3 +574,11 @@ def test_empty_axes(shape):
     assert_agree(channels_last, x)
     for empty in ((0, 3, 7, 8), (2, 0, 7, 8)):
         assert_agree(flat, np.zeros(empty, np.float32), 2, 2, 0, 1, False)
+
+
+def test_window_indices_that_are_taken_for_flat_ones():
+    x = np.zeros((1, 32, 32), np.float32)
+    output, indices = window(x, 2, 2, 0, 1, False)
+    with pytest.raises(TypeError, match=r"cannot count the 1024 cells.*index_format"):
+        unpool(output, indices, 2, 2, 0, (32, 32), 1)
+    assert_agree(unpool, output, indices, 2, 2, 0, (32, 32), 1)

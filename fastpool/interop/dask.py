@@ -407,7 +407,8 @@ def _scatter(call: _Call, dtype: Any, values: Any, indices: Any, chunks: Any) ->
     """The graph of `maxpool2d_backward` and `maxunpool2d`."""
     name, geometry = call.function, call.geometry
     indices = _known(name, "indices", indices)
-    arrays.check_indices(name, indices.dtype, indices.shape, geometry.output_shape)
+    counted = geometry.counted_cells(call.index_format)
+    arrays.check_indices(name, indices.dtype, indices.shape, geometry.output_shape, counted)
     if values.npartitions < indices.npartitions:  # as one that came from NumPy
         values = values.rechunk(indices.chunks)
     if chunks is None:
