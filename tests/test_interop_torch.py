@@ -2,10 +2,12 @@
 
 import copy
 import doctest
+import io
 import itertools
 import pickle
 import shutil
 import threading
+import warnings
 from unittest import mock
 
 import numpy as np
@@ -712,6 +714,142 @@ class TestModules:
         traced = torch.fx.symbolic_trace(model)
         for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model)), exported, traced):
             assert_same(other(x).detach().numpy(), expected.detach().numpy())
+
+
+class Calls(torch.nn.Module):
+    """Somebody's module: the function is a global of another file than its own."""
+
+    def forward(self, x):
+        output, indices = max_pool2d(x.relu(), (2, 2), return_indices=True)
+        return max_pool2d(input=output + indices, kernel_size=3, stride=2, padding=1)
+
+
+def saved(module, program):
+    buffer = io.BytesIO()
+    module.save(program, buffer)
+    buffer.seek(0)
+    return module.load(buffer)
+
+
+def exported(model, x, strict=False):
+    symbols = dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)
+    return torch.export.export(model, (x,), dynamic_shapes=(symbols,), strict=strict)
+
+
+# What was traced is for inputs of one size, the others are for any.
+RECORDED = {
+    "jit.trace, loaded": lambda model, x: saved(torch.jit, torch.jit.trace(model, (x,))),
+    "fx, loaded": lambda model, x: pickle.loads(pickle.dumps(torch.fx.symbolic_trace(model))),
+    "export, strict": lambda model, x: exported(model, x, strict=True).module(),
+    "export, loaded": lambda model, x: saved(torch.export, exported(model, x)).module(),
+    "compile": lambda model, x: torch.compile(
+        model, fullgraph=True, dynamic=True, backend="aot_eager"
+    ),
+}
+RECORDABLE = {
+    "function": Calls,
+    "module": lambda: MaxPool2d(3, 2, 1, ceil_mode=True),
+    "replaced": lambda: replace_max_pool2d(network()[:6].eval()),
+}
+
+
+class TestRecorded:
+    """Tracers and exporters: the same bits and gradients, or one sentence that says what to do."""
+
+    @pytest.mark.parametrize("what", RECORDABLE)
+    @pytest.mark.parametrize("recorder", RECORDED)
+    def test_recorded(self, recorder, what):
+        torch._dynamo.reset()
+        model = RECORDABLE[what]()
+        recorded = RECORDED[recorder](model, normal((2, 3, 16, 16)))
+        for shape in [(2, 3, 16, 16), (3, 3, 20, 18)][: 1 if "jit" in recorder else 2]:
+            x = normal(shape, seed=1)
+            weights = normal(model(x).shape, seed=2)
+            with torch.no_grad():
+                same(recorded(x), model(x))
+            found = forward_and_gradient(recorded, x, weights)
+            expected = forward_and_gradient(model, x, weights)
+            same(found[0], expected[0])
+            same(found[1], expected[1])
+
+    def test_nodes_of_fx(self):
+        """As of PyTorch's function, which is no leaf's either."""
+        for model, count in ((Calls(), 2), (MaxPool2d(2), 1), (RECORDABLE["replaced"](), 3)):
+            nodes = torch.fx.symbolic_trace(model).graph.nodes
+            assert [node.target for node in nodes].count(max_pool2d) == count
+
+    # The exporters' own: of the older one, of what it calls, and of a copy of theirs.
+    @pytest.mark.filterwarnings("ignore:.*legacy TorchScript-based:DeprecationWarning")
+    @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+    @pytest.mark.parametrize("dynamo", [False, True])
+    @pytest.mark.parametrize("what", ["function", "module", "replaced"])
+    def test_onnx(self, what, dynamo):
+        """PyTorch's own is exported, thus a node of ONNX."""
+        for name in ("onnx", "onnxscript", "onnxruntime"):
+            pytest.importorskip(name)
+        import onnx
+        import onnxruntime
+
+        layers = torch.nn.ReLU(), torch.nn.MaxPool2d(2, return_indices=True)
+        model = (
+            replace_max_pool2d(torch.nn.Sequential(*layers))
+            if what == "replaced"
+            else RECORDABLE[what]()
+        )
+        x, buffer = normal((2, 3, 16, 16)), io.BytesIO()
+        torch.onnx.export(model.eval(), (x,), buffer, dynamo=dynamo, verbose=False)
+        graph = onnx.load_from_string(buffer.getvalue()).graph
+        assert {node.domain for node in graph.node} <= {"", "ai.onnx"}
+        assert "MaxPool" in {node.op_type for node in graph.node}
+        session = onnxruntime.InferenceSession(
+            buffer.getvalue(), providers=["CPUExecutionProvider"]
+        )
+        found, expected = session.run(None, {session.get_inputs()[0].name: x.numpy()}), model(x)
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        for actual, other in zip(found, expected, strict=True):
+            assert_same(actual, bits(other))
+
+    def test_script(self):
+        """Refused at every try, and the model stays as it is."""
+
+        def function(x: torch.Tensor):
+            return max_pool2d(x, 2)
+
+        model = network()
+        for _ in range(2):
+            for other in (max_pool2d, function, MaxPool2d(2), replace_max_pool2d(model)):
+                with pytest.raises(
+                    RuntimeError, match=r"torch\.nn\.functional\.max_pool2d, .*restore"
+                ):
+                    torch.jit.script(other)
+            assert type(model[2]) is MaxPool2d
+        x = normal((1, 3, 32, 32))
+        expected = model.eval()(x)
+        assert_same(bits(torch.jit.script(restore_max_pool2d(model))(x)), bits(expected))
+
+    def test_functions_of_a_mode(self):
+        """`torch.overrides`, which is how PyTorch's own functions are seen."""
+        seen = []
+
+        class Mode(torch.overrides.TorchFunctionMode):
+            def __torch_function__(self, function, types, args=(), kwargs=None):
+                seen.append(function)
+                return function(*args, **kwargs or {})
+
+        x = numbers((1, 8, 8))
+        with Mode():
+            output = max_pool2d(x, 2, stride=[], dilation=2)
+        assert seen[0] is max_pool2d
+        same(output, F.max_pool2d(x, 2, dilation=2))
+
+    def test_masks_are_not_lost(self):
+        x = numbers((1, 8, 8))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a prototype, it says
+            masked = torch.masked.masked_tensor(x, x > 0)
+        for pool in (lambda x: max_pool2d(x, 2), MaxPool2d(2, return_indices=True)):
+            with pytest.raises(TypeError, match="input is a MaskedTensor, and this takes no masks"):
+                pool(masked)
 
 
 @each

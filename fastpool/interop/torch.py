@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 import torch
 from torch.autograd import forward_ad
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 import fastpool
 
@@ -88,10 +89,20 @@ def max_pool2d(
     tensor([[[0., 1., 0., 0.],
              [0., 0., 1., 0.]]])
     """
+    rest = stride, padding, dilation, ceil_mode, return_indices
+    if has_torch_function_unary(input):  # a Proxy of torch.fx, a subclass, or below a mode
+        if isinstance(input, torch.masked.MaskedTensor):
+            raise TypeError(f"{_NAME}: input is a MaskedTensor, and this takes no masks")
+        return handle_torch_function(max_pool2d, (input,), input, kernel_size, *rest)
     if not isinstance(input, torch.Tensor):
         raise TypeError(f"{_NAME}: input must be a torch.Tensor, got {type(input).__name__}")
     if input.device.type not in ("cpu", "meta"):
         raise NotImplementedError(f"{_NAME}: input is on {input.device}, and this computes on CPUs")
+    traced = torch.jit.is_tracing()
+    # The second question costs 2 us.
+    if (traced or torch.compiler.is_compiling()) and torch.onnx.is_in_onnx_export():
+        # ONNX has a node for PyTorch's own.
+        return torch.nn.functional.max_pool2d(input, kernel_size, *rest)
     check_flag(_NAME, "ceil_mode", ceil_mode)
     kernel = _pair("kernel_size", kernel_size)
     # As in PyTorch, an empty sequence is the default too.
@@ -105,19 +116,30 @@ def max_pool2d(
     )
     if return_indices:
         return _call(_PoolWithIndices, input, *windows, False)
-    if torch.is_grad_enabled() and input.requires_grad:
+    # `torch.jit.trace` compares the graphs of a call with gradients and of one without.
+    if torch.is_grad_enabled() and input.requires_grad and not traced:
         return _call(_PoolWithIndices, input, *windows, True)[0]
     return _call(_Pool, input, *windows)
 
 
-# One step of a graph: the choice above cannot be traced by torch.fx, nor by `torch.compile` below
-# the transformations of `torch.func`.
-torch.fx.wrap("max_pool2d")
+def _refuse_script(*_: Any) -> None:
+    raise RuntimeError(
+        f"{_NAME}: torch.jit.script does not take it; use torch.nn.functional.max_pool2d, and for"
+        " modules call fastpool.interop.torch.restore_max_pool2d(model) first"
+    )
+
+
+# One step of a graph: `torch.compile` cannot trace the choice above below the transformations of
+# `torch.func`.
 torch.compiler.allow_in_graph(max_pool2d)
+# Asked before anything is compiled: once that has failed, a class is "redefined" ever after.
+vars(max_pool2d)["__prepare_scriptable__"] = _refuse_script
 
 
 class MaxPool2d(torch.nn.MaxPool2d):
     """`torch.nn.MaxPool2d`, computed by fastpool: see `max_pool2d`."""
+
+    __prepare_scriptable__ = _refuse_script
 
     def forward(self, input: torch.Tensor) -> Any:  # noqa: A002 (PyTorch's name)
         return max_pool2d(
@@ -129,6 +151,9 @@ class MaxPool2d(torch.nn.MaxPool2d):
             self.ceil_mode,
             self.return_indices,
         )
+
+    # Strings, as annotations are in this file, make graphs of torch.fx that cannot be pickled.
+    forward.__annotations__ = get_type_hints(forward)
 
 
 def replace_max_pool2d(model: Model) -> Model:
