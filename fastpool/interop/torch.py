@@ -64,7 +64,7 @@ def max_pool2d(
     Raises
     ------
     ValueError, TypeError
-        As in `fastpool.maxpool2d`.
+        As in `fastpool.maxpool2d`; of a `torch.masked.MaskedTensor` too.
     NotImplementedError
         The tensor is on another device, or sparse, quantized or nested.
 
@@ -78,6 +78,9 @@ def max_pool2d(
     `torch.autograd.forward_ad`.
 
     Where PyTorch uses one thread, as in the workers of a ``DataLoader``, so does fastpool.
+
+    What records programs takes it, but for `torch.jit.script`. `torch.onnx.export` sees PyTorch's
+    own pooling in its place.
 
     Examples
     --------
