@@ -67,6 +67,11 @@ def planes(array, layout):
     return [array[index] for index in np.ndindex(lead)]
 
 
+def bits(array):
+    """The same memory as unsigned integers, which move any byte of a bool and any NaN as it is."""
+    return array.view(f"u{array.itemsize}")
+
+
 def output_shape(shape, rows, columns, layout):
     if layout == "NCHW":
         return (*shape[:-2], len(rows), len(columns))
@@ -90,9 +95,11 @@ def maxpool2d(
         taps = kernel[0] * kernel[1]
         index_dtype = np.uint8 if taps <= 2**8 else np.uint16 if taps <= 2**16 else np.uint32
     indices = np.empty(shape, index_dtype)
-    number = int if x.dtype.kind in "iub" else float
-    for plane, out, index in zip(
-        planes(x, layout), planes(output, layout), planes(indices, layout), strict=True
+    # Every byte of a bool but 0 is True, whatever NumPy makes of it.
+    number = {"i": int, "u": int, "b": bool}.get(x.dtype.kind, float)
+    compared = bits(x) if x.dtype.kind == "b" else x
+    for plane, moved, out, index in zip(
+        *(planes(a, layout) for a in (compared, bits(x), bits(output), indices)), strict=True
     ):
         width = plane.shape[1]
         numbers = [[number(v) for v in row] for row in plane]
@@ -105,7 +112,7 @@ def maxpool2d(
                         if best is None or (best == best and (value != value or value > best)):
                             best, cell = value, (h, w)
                             code = h * width + w if index_format == "flat" else kh * kernel[1] + kw
-                out[oh, ow] = plane[cell]
+                out[oh, ow] = moved[cell]
                 index[oh, ow] = code
     return output, indices
 
@@ -138,11 +145,12 @@ def scatter(
     half = values.dtype.itemsize == 2 and values.dtype.kind not in "iu"
     wide = np.float32 if half and add else values.dtype
     result = np.zeros(shape, wide)
+    moved = (values, result) if add else (bits(values), bits(result))
     positions = np.arange(indices.size).reshape(indices.shape)
     bad = []
     with np.errstate(all="ignore"):
-        for value, index, position, out in zip(
-            *(planes(a, layout) for a in (values, indices, positions, result)), strict=True
+        for value, out, index, position in zip(
+            *(planes(a, layout) for a in (*moved, indices, positions)), strict=True
         ):
             for oh, row_taps in enumerate(rows):
                 for ow, column_taps in enumerate(columns):
