@@ -54,6 +54,10 @@ def adversarial(
 ) -> np.ndarray:
     """Values that broke other libraries: ties, signed zeros, NaN payloads, extremes."""
     floating = dtype.kind == "f" or is_half(dtype)
+    if dtype.kind == "b" and style == "bits":  # every byte but 0 is True, and half are
+        bools: np.ndarray = rng.integers(0, 256, shape, np.uint8)
+        bools *= rng.integers(0, 2, shape, np.uint8)
+        return bools.view(dtype)
     if dtype.kind == "b":
         return rng.random(shape) < (0.1 if style == "lowest" else 0.5)
     if style == "bits" or (style == "random" and not floating):

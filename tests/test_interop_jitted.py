@@ -123,6 +123,19 @@ def test_random(dtype, data):
     assert_all_agree(x, *arguments, data.draw(st.booleans()))
 
 
+def test_the_first_true_wins_whatever_its_byte_is():
+    x = np.array([[[[0, 1], [2, 0]]]], np.uint8).view(bool)
+    arguments = (2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1)
+    for _ in range(2):  # the first call, which Python answers, and one that it does not
+        output, indices = flat(x, *arguments, False)
+        assert (output.view(np.uint8).item(), indices.item()) == (1, 1)
+        output.view(np.uint8)[...] = 255
+        found = backward(output, indices, x.shape, *arguments, False)
+        assert found.view(np.uint8).tolist() == [[[[0, 1], [0, 0]]]]
+        found = unpool(output, indices, *arguments[:3], x.shape[2:], arguments[3])
+        assert found.view(np.uint8).tolist() == [[[[0, 255], [0, 0]]]]
+
+
 @given(strategies.arrays((2, 3, 9, 8), np.dtype("float64"), ("fortran", "reversed", "strided")))
 def test_memory(x):
     """No contiguous array: all have one type in jitted code, so that nothing is compiled anew."""

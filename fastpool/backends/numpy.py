@@ -190,13 +190,15 @@ def _part(axis: Axis, outputs: slice) -> tuple[int, int, Axis]:
 def _keys(cells: np.ndarray) -> np.ndarray:
     """Numbers in the order of `cells` that ``>`` and `numpy.maximum` are exact on.
 
-    Integers and floats without a NaN are themselves. Otherwise floats are mapped to signed
+    Of bools each byte but 0 is True, and equal to the others: 1. Integers and floats without a
+    NaN are themselves. Otherwise floats are mapped to signed
     integers: negative ones in reverse order of their bits, both zeros to 0, NaN above all.
     16-bit floats always are, as NumPy compares integers of their size 100 times faster.
     """
     dtype = cells.dtype
     if dtype.kind == "b":
-        return cells.view(np.uint8)
+        truths: np.ndarray = cells.view(np.uint8) != 0
+        return truths.view(np.uint8)
     if dtype.kind in "iu":
         return cells
     if not is_half(dtype):

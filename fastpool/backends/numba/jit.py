@@ -89,9 +89,14 @@ def _once(memory: dict[Any, Any], key: Any, make: Callable[[], Any]) -> Any:
 
 
 def cells(dtype: Any, lanes: int = 0) -> Cells:
-    """The type of an address of cells: a vector of them is `lanes` long, or BYTES."""
-    element = numba.from_dtype(np.dtype(dtype))
-    return Cells(element, lanes or BYTES // np.dtype(dtype).itemsize)
+    """The type of an address of cells: a vector of them is `lanes` long, or BYTES.
+
+    Bools are held as bytes, which know that they are truth values.
+    """
+    dtype = np.dtype(dtype)
+    truth = dtype.kind == "b"
+    element = numba.from_dtype(np.dtype(np.uint8) if truth else dtype)
+    return Cells(element, lanes or BYTES // dtype.itemsize, truth)
 
 
 def compiled(function: Callable[..., Any], **kinds: Any) -> Any:

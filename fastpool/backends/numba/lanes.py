@@ -19,19 +19,37 @@ from .vectors import (
 )
 
 
+def _beaten(builder, kind, value, best):
+    """Whether a later value of a kind of vectors or cells replaces the best, in every lane."""
+    if isinstance(kind.element, types.Float):
+        above = builder.fcmp_unordered(">", value, best)
+        return builder.and_(above, builder.fcmp_ordered("ord", best, best))
+    if kind.truth:
+        false = ir.Constant(value.type, None)
+        later = builder.icmp_unsigned("!=", value, false)
+        return builder.and_(later, builder.icmp_unsigned("==", best, false))
+    compare = builder.icmp_signed if kind.element.signed else builder.icmp_unsigned
+    return compare(">", value, best)
+
+
 @operation
 def beats(typing, value, best):
     """The lanes where a later `value` replaces `best`: it is larger, or the first NaN."""
-    element = value.element
 
     def generate(context, builder, signature, arguments):
-        if isinstance(element, types.Float):
-            above = builder.fcmp_unordered(">", *arguments)
-            return builder.and_(above, builder.fcmp_ordered("ord", arguments[1], arguments[1]))
-        compare = builder.icmp_signed if element.signed else builder.icmp_unsigned
-        return compare(">", *arguments)
+        return _beaten(builder, value, *arguments)
 
     return Vector(types.boolean, value.lanes)(value, best), generate
+
+
+@operation
+def cell_beats(typing, cells, value, best):
+    """`beats` for two scalars, of the cells' type."""
+
+    def generate(context, builder, signature, arguments):
+        return _beaten(builder, cells, *arguments[1:])
+
+    return types.boolean(cells, cells.element, cells.element), generate
 
 
 @operation

@@ -50,7 +50,7 @@ def plan_forward(
     *memories: Memory,
 ) -> Plan:
     """The kernel for a forward pass of a native dtype, and its table."""
-    infinity, dtype = infinity_bits(dtype) if is_half(dtype) else 0, held_as(dtype)
+    infinity = infinity_bits(dtype) if is_half(dtype) else 0
     item, flat = dtype.itemsize, not window
     choice = choose(geometry, item, infinity > 0, index_size, memories)
     code = choose_codes(geometry, item, flat)
@@ -170,7 +170,9 @@ def _functions(
 ) -> dict[int, int]:
     """The addresses of the functions for one row that are needed, compiled for these types."""
     height, width, lanes, planes = geometry.height, geometry.width, choice.lanes, choice.planes
-    values, codes, indices, line_indices = cells(dtype, lanes), None, None, None
+    # Of bools the kind of cells must be told: their bytes are compared in another way.
+    values = cells(dtype if dtype.kind == "b" else held_as(dtype), lanes)
+    codes, indices, line_indices = None, None, None
     if index_size:
         codes, indices = cells(code.dtype, lanes), cells(_INDEX_TYPES[index_size], lanes)
         line_indices = cells(_line_index(choice, code, index_size, flat), lanes)

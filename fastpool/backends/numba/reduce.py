@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from .jit import inlined
-from .lanes import beats, plus, select
+from .lanes import beats, cell_beats, plus, select
 from .plan import (
     AHEAD,
     CHANNELS,
@@ -226,7 +226,7 @@ def reduce_taps(source, ring, codes, table, scratch, first, count, rows, step, s
                 best, best_tap = cell(line, (left + begin * dilation) * channels + c), begin
                 for tap in range(begin + 1, stop):
                     value = cell(line, (left + tap * dilation) * channels + c)
-                    if not (value <= best) and best == best:
+                    if cell_beats(line, value, best):
                         best, best_tap = value, tap
                 set_cell(ring, into + ow * channels + c, best)
                 set_cell(codes, into + ow * channels + c, best_tap * table[COLUMN_STEP])

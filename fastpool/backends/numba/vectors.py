@@ -24,23 +24,26 @@ INT32, INT64 = ir.IntType(32), ir.IntType(64)
 
 
 class Vector(types.Type):
-    """As many values of one type as a vector has lanes."""
+    """As many values of one type as a vector has lanes.
 
-    def __init__(self, element: types.Type, lanes: int) -> None:
-        self.element, self.lanes = element, lanes
-        super().__init__(name=f"Vector({element}, {lanes})")
+    `truth`: the values are bytes of NumPy's bools, all of which but 0 are True and equal.
+    """
+
+    def __init__(self, element: types.Type, lanes: int, truth: bool = False) -> None:
+        self.element, self.lanes, self.truth = element, lanes, truth
+        super().__init__(name=f"Vector({element}, {lanes}{', truth' if truth else ''})")
 
 
 class Cells(types.Type):
-    """The address of cells of one type, whose loads are vectors."""
+    """The address of cells of one type, whose loads are vectors; `truth` as in those."""
 
-    def __init__(self, element: types.Type, lanes: int) -> None:
-        self.element, self.lanes = element, lanes
-        super().__init__(name=f"Cells({element}, {lanes})")
+    def __init__(self, element: types.Type, lanes: int, truth: bool = False) -> None:
+        self.element, self.lanes, self.truth = element, lanes, truth
+        super().__init__(name=f"Cells({element}, {lanes}{', truth' if truth else ''})")
 
     @property
     def vector(self) -> Vector:
-        return Vector(self.element, self.lanes)
+        return Vector(self.element, self.lanes, self.truth)
 
 
 @register_model(Vector)
