@@ -103,6 +103,8 @@ def shown(value: object) -> str:
 def integer(function: str, name: str, value: object, least: int) -> int:
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{function}: {name} must be an integer, got {value!r}")
+    if isinstance(value, np.ma.MaskedArray):  # whose __index__ would ignore the mask
+        raise TypeError(f"{function}: {name} must be an integer, got a masked array")
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except Exception as error:  # an object's own __index__ may raise any

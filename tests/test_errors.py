@@ -1,8 +1,10 @@
 """What a wrong call is told, word for word where it matters, and that it writes nothing."""
 
+import collections
 import contextlib
 
 import numpy as np
+import numpy.ma.mrecords
 import oracle
 import pytest
 from bits import assert_same
@@ -25,6 +27,10 @@ def backward(grad_output=OUTPUT, indices=INDICES, input_shape=X.shape, kernel_si
 
 def unpool(x=OUTPUT, indices=INDICES, kernel_size=2, **options):
     return fastpool.maxunpool2d(x, indices, kernel_size, **options)
+
+
+def function_name(function):
+    return {forward: "maxpool2d", backward: "maxpool2d_backward", unpool: "maxunpool2d"}[function]
 
 
 EVERY = pytest.mark.parametrize("function", [forward, backward, unpool])
@@ -145,10 +151,115 @@ def test_unsupported_dtypes(function, values):
         function(values)
 
 
+class Guest:
+    """What makes an array of itself."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+class Sequence:
+    """What NumPy takes for a list."""
+
+    def __init__(self, *entries):
+        self.entries = entries
+
+    def __len__(self):
+        return len(self.entries)
+
+    def __getitem__(self, at):
+        return self.entries[at]
+
+
+def hidden_masks():
+    """Values of the output's shape that hold a mask, set or not."""
+    masked, plain = np.ma.masked_array(OUTPUT, OUTPUT > 30), np.asarray(OUTPUT)
+    constant = plain.tolist()
+    constant[0][2][1][0] = np.ma.masked
+    return {
+        "array": masked,
+        "nothing masked": np.ma.masked_array(OUTPUT),
+        "records": np.ma.mrecords.MaskedRecords(OUTPUT.shape, [("a", "f4")]),
+        "list": [masked[0]],
+        "tuple": (masked[0],),
+        "last of many": [[plain[0, 0], plain[0, 1], masked[0, 2]]],
+        "nested": [([list(rows) for rows in masked[0, :2]] + [plain[0, 2]])],
+        "rows": [[[np.ma.masked_array(row, False) for row in rows] for rows in plain[0]]],
+        "constant": constant,
+        "deque": collections.deque([masked[0]]),
+        "sequence": Sequence(Sequence(*masked[0])),
+        "guest": Guest(masked),
+        "list of guests": [[Guest(plain[0, 0]), plain[0, 1], Guest(masked[0, 2])]],
+    }
+
+
 @EVERY
-def test_masked_arrays(function):
-    with pytest.raises(TypeError, match="is a masked array"):
-        function(np.ma.masked_array(OUTPUT, OUTPUT > 3))
+@pytest.mark.parametrize("kind", hidden_masks())
+def test_masked_arrays(function, kind):
+    values = hidden_masks()[kind]
+    name = "grad_output" if function is backward else "x"
+    message = f"{function_name(function)}: {name} is a masked array, and masks are not supported"
+    with pytest.raises(TypeError) as caught:
+        function(values)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("function", [backward, unpool])
+@pytest.mark.parametrize("kind", hidden_masks())
+def test_masked_indices(function, kind):
+    with pytest.raises(TypeError) as caught:
+        function(indices=hidden_masks()[kind])
+    message = "indices is a masked array, and masks are not supported"
+    assert str(caught.value) == f"{function_name(function)}: {message}"
+
+
+def test_masked_outputs():
+    """Whatever `out` is, it is an array of its own: no list of arrays, and no guest."""
+    for out in hidden_masks().values():
+        with pytest.raises(TypeError, match="out must be a NumPy array"):
+            forward(out=out)
+        for pair in ((out, INDICES.copy()), (OUTPUT.copy(), out)):
+            with pytest.raises(TypeError, match="out must be a NumPy array"):
+                forward(out=pair, return_indices=True)
+
+
+def test_masked_arrays_as_objects():
+    values = np.empty(2, object)
+    values[:] = [np.ma.zeros((4, 4)), np.zeros((4, 4))]
+    for each in (values, [values, values], list(values)):
+        with pytest.raises(TypeError, match=r"has dtype object|is a masked array"):
+            forward(each)
+
+
+def test_masked_sizes():
+    """NumPy's own `__index__` of a masked array ignores the mask."""
+    for value in (np.ma.masked_array(2, True), np.ma.masked_array([2, 2], [True, False])):
+        with pytest.raises(TypeError, match="kernel_size must be an integer, got a masked array"):
+            forward(kernel_size=value)
+
+
+def test_guests_and_sequences_without_masks():
+    for values in (
+        Guest(X), [Guest(X[0])], Sequence(*X), collections.deque(X),
+        list(map(list, X)), [[[list(map(np.float32, row)) for row in rows] for rows in X[0]]],
+        [[[memoryview(row) for row in rows] for rows in X[0]]],
+    ):  # fmt: skip
+        assert_same(forward(values), OUTPUT)
+
+
+def test_lists_that_hold_themselves():
+    """Twice: every level has twice as many, to no end."""
+    endless = []
+    endless += [endless, endless]
+    deep = []
+    for _ in range(10**5):
+        deep = [deep]
+    for values in (endless, deep, [[endless]], (deep, deep)):
+        with pytest.raises((TypeError, ValueError), match="x cannot be made an array"):
+            forward(values)
 
 
 @EVERY

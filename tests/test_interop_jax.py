@@ -406,6 +406,27 @@ def test_errors_come_when_a_function_is_traced(arguments, error, text):
         jax.eval_shape(lambda x: max_pool2d(x, *arguments), jnp.zeros((3, 4, 4)))
 
 
+class Guest:
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+@on_one
+def test_masked_arrays():
+    """JAX refuses one, and drops the masks of what is in a list."""
+    masked = np.ma.masked_array(np.ones((4, 4), np.float32), False)
+    for x in (masked, [masked], [[jnp.ones((4, 4))], (masked,)], Guest(masked), [Guest(masked)]):
+        with pytest.raises(TypeError, match="max_pool2d: x is a masked array"):
+            max_pool2d(x, 2)
+    with pytest.raises(TypeError, match="max_pool2d: x is a masked array"):
+        jax.jit(lambda x: max_pool2d([x, masked], 2))(jnp.ones((4, 4)))
+    stacked = jax.jit(lambda x: max_pool2d([x, x], 2))(jnp.ones((4, 4)))
+    assert_same(np.asarray(stacked), np.ones((2, 2, 2), np.float32))
+
+
 @on_one
 def test_more_errors():
     with pytest.raises(TypeError, match="kernel_size must be an integer, got DynamicJaxprTracer"):

@@ -127,6 +127,7 @@ def max_pool2d(
     Array([[0., 1., 0., 0.],
            [0., 0., 1., 0.]], dtype=float32)
     """
+    arrays.refuse_masks(_NAME, "x", (x,), lazy=(jax.Array, jax.core.Tracer))
     x = jnp.asarray(x)
     arrays.data_type(_NAME, "x", x.dtype)
     spec = windows(_NAME, kernel_size, stride, padding, dilation)
