@@ -182,7 +182,7 @@ def as_array(function: str, name: str, value: object) -> np.ndarray:
         return value
     refuse_masks(function, name, value)
     try:
-        array = np.asanyarray(value)  # `asarray` drops the mask of what an `__array__` returns
+        array = _made(value)
     except MemoryError:
         raise MemoryError(f"{function}: {name} cannot be made an array: out of memory") from None
     except Exception as error:  # an object's own __array__ may raise any
@@ -221,7 +221,7 @@ def _holds_masks(value: Any, lazy: tuple[type, ...]) -> bool:
         kinds = {kind for kind in kinds if not issubclass(kind, lazy)}
         if makers := {kind for kind in kinds if _makes_arrays(kind)}:
             made = (each for each in chain.from_iterable(level) if type(each) in makers)
-            if any(isinstance(np.asanyarray(each), np.ma.MaskedArray) for each in made):
+            if any(isinstance(_made(each), np.ma.MaskedArray) for each in made):
                 return True
         nests = {kind for kind in kinds if _is_nest(kind)}
         if not nests:
@@ -234,6 +234,14 @@ def _holds_masks(value: Any, lazy: tuple[type, ...]) -> bool:
 def _makes_arrays(kind: type) -> bool:
     """Whether objects of a type make arrays of themselves, which may be masked ones."""
     return hasattr(kind, "__array__") and not issubclass(kind, (np.ndarray, np.generic))
+
+
+def _made(value: Any) -> np.ndarray:
+    """An array with its mask, which `numpy.asarray` drops, and the `__array__` of Dask's arrays."""
+    kind = type(value)
+    if _makes_arrays(kind) and hasattr(kind, "__dask_graph__") and hasattr(kind, "compute"):
+        value = value.compute()
+    return np.asanyarray(value)
 
 
 def _is_nest(kind: type) -> bool:

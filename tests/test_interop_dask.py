@@ -286,9 +286,152 @@ def test_wrong_arrays():
         adapter.maxpool2d(x, 2, backend="cuda")
 
 
-def test_masked_chunks():
-    with pytest.raises(TypeError, match="x is a masked array"):
-        adapter.maxpool2d(da.ma.masked_equal(da.zeros((8, 8)), 1), 2)
+class Guest:
+    """What makes an array of itself, and says nothing of it before."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+class Reader:
+    """A file whose parts are masked arrays where needed, as those of netCDF4 are."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.dtype, self.ndim = values, values.shape, values.dtype, 2
+
+    def __getitem__(self, at):
+        part = self.values[at]
+        return np.ma.masked_equal(part, 9999) if (part == 9999).any() else part
+
+
+def partly_masked(x, sizes, number=9999):
+    """A Dask array of which the chunks that hold the number are masked there."""
+
+    def read(block):
+        there = block == number
+        return np.ma.masked_array(block, there) if there.any() else block
+
+    chunked = da.from_array(x, chunks=sizes)
+    return chunked.map_blocks(read, meta=np.empty((0,) * x.ndim, x.dtype))
+
+
+class TestMasks:
+    """None is lost, whatever the chunks: `numpy.block` drops those of larger pieces."""
+
+    def refused(self, lazy, function, name):
+        message = f"{function}: {name} is a masked array, and masks are not supported"
+        with pytest.raises(TypeError) as caught:
+            lazy.compute()
+        assert str(caught.value) == message
+
+    def test_types_of_chunks(self):
+        with pytest.raises(TypeError, match="x is a masked array"):
+            adapter.maxpool2d(da.ma.masked_equal(da.zeros((8, 8)), 1), 2)
+
+    @pytest.mark.parametrize("size", [510, 511])
+    def test_pieces_joined_in_both_ways(self, size):
+        x = np.zeros((2 * size, 2 * size), np.float32)
+        x[3, 3] = 9999
+        self.refused(adapter.maxpool2d(partly_masked(x, size), 3, 1), "maxpool2d", "x")
+
+    @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+    @pytest.mark.parametrize("indices", [False, True])
+    @pytest.mark.parametrize("sizes", [2, 3, 5, 16, ((1, 15), (9, 7))])
+    @pytest.mark.parametrize("place", [(0, 0), (7, 8), (15, 15)])
+    def test_forward(self, layout, indices, sizes, place):
+        x = np.zeros((16, 16), np.float32)
+        x[place] = 9999
+        x = x[None] if layout == "NCHW" else x[..., None]
+        sizes = sizes if isinstance(sizes, tuple) else (sizes, sizes)
+        chunked = partly_masked(x, (1, *sizes) if layout == "NCHW" else (*sizes, 1))
+        for window in ((2,), (3, 2, 1), (5, 1)):
+            made = adapter.maxpool2d(chunked, *window, layout=layout, return_indices=indices)
+            for lazy in made if indices else [made]:
+                self.refused(lazy, "maxpool2d", "x")
+
+    def test_slices(self):
+        """A chunk whose windows reach a row of a masked one, in which nothing is masked."""
+        x = np.zeros((24, 24), np.float32)
+        x[20, 20] = 9999
+        lazy = adapter.maxpool2d(partly_masked(x, 8), 3, 1)
+        assert_same(lazy[:8].compute(), np.zeros((8, 22), np.float32))
+        self.refused(lazy[8:9, 8:9], "maxpool2d", "x")
+        self.refused(lazy[20:], "maxpool2d", "x")
+
+    @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+    @pytest.mark.parametrize("form", ["flat", "window"])
+    @pytest.mark.parametrize("sizes", [(2, 2), (3, 5), (8, 8)])
+    @pytest.mark.parametrize("chunks", [None, 4, 7, 16])
+    def test_gradients_and_unpooling(self, layout, form, sizes, chunks):
+        """Also where Dask joins chunks for those of the other array, or of the result."""
+        x = values((1, 16, 16) if layout == "NCHW" else (16, 16, 1), style="random")
+        options = {"layout": layout, "index_format": form}
+        pooled, indices = fastpool.maxpool2d(x, 3, 2, 1, return_indices=True, **options)
+        at = (1, *sizes) if layout == "NCHW" else (*sizes, 1)
+        for name, masked in (("x", pooled), ("indices", indices.astype(np.int64))):
+            masked = masked.copy()
+            number = 9999 if name == "x" else masked[0, 0, 0]
+            masked[0, 0, 0] = number
+            for others in (at, (3, 4, 4)):
+                chunked = partly_masked(masked, at, number)
+                pair = chunked, da.from_array(indices, chunks=others)
+                if name == "indices":
+                    pair = da.from_array(pooled, chunks=others), chunked
+                chosen = options | {"chunks": chunks}
+                gradient = adapter.maxpool2d_backward(*pair, x.shape, 3, 2, 1, **chosen)
+                parameter = "grad_output" if name == "x" else name
+                self.refused(gradient, "maxpool2d_backward", parameter)
+                unpooled = adapter.maxunpool2d(*pair, 3, 2, 1, x.shape, **chosen)
+                self.refused(unpooled, "maxunpool2d", name)
+                self.refused(unpooled[:1, :1, :1], "maxunpool2d", name)
+
+    def test_strays(self):
+        """Any value may go to a cell far away, and so may one that is masked."""
+        indices = np.arange(64).reshape(8, 8) * 2
+        pair = partly_masked(np.ones((8, 8)), 2), partly_masked(indices, 2, 126)
+        assert_same(adapter.maxunpool2d(pair[0], indices, 2)[:1, :1].compute(), np.ones((1, 1)))
+        self.refused(adapter.maxunpool2d(*pair, 2)[:1, :1], "maxunpool2d", "indices")
+        values = np.ones((8, 8))
+        values[7, 7] = 9999
+        lazy = adapter.maxunpool2d(partly_masked(values, 2), indices, 2)
+        self.refused(lazy[:1, :1], "maxunpool2d", "x")
+
+    def test_masked_chunks_as_one_array(self):
+        """What Dask makes of an array that fastpool itself is given."""
+        x = np.zeros((8, 8))
+        x[3, 3] = 9999
+        for values in (partly_masked(x, 4), [partly_masked(x, 4)], partly_masked(x, 8)):
+            with pytest.raises(TypeError, match="maxpool2d: x is a masked array"):
+                fastpool.maxpool2d(values, 2)
+
+    def test_lists(self):
+        """Of NumPy's and Dask's arrays, before anything is computed."""
+        masked = np.ma.masked_array(np.ones((4, 4)), False)
+        lists = [
+            Guest(masked),
+            [Guest(masked)],
+            [masked],
+            [[masked]],
+            (da.ones((4, 4)), masked),
+            [da.ma.masked_equal(masked, 2)],
+        ]
+        for x in lists:
+            with pytest.raises(TypeError, match="maxpool2d: x is a masked array"):
+                adapter.maxpool2d(x, 2)
+        with pytest.raises(TypeError, match="indices is a masked array"):
+            adapter.maxunpool2d(np.ones((1, 4, 4)), [masked.astype(int)], 2)
+        with pytest.raises(TypeError, match="grad_output is a masked array"):
+            adapter.maxpool2d_backward([masked], np.ones((1, 4, 4), int), (1, 8, 8), 2)
+        x = partly_masked(np.full((4, 4), 9999.0), 2)
+        self.refused(adapter.maxpool2d([da.ones((4, 4)), x], 2), "maxpool2d", "x")
+
+    def test_readers(self):
+        x = np.zeros((8, 8))
+        x[3, 3] = 9999
+        self.refused(adapter.maxpool2d(Reader(x), 2), "maxpool2d", "x")
 
 
 def test_gradients_of_numpy_are_chunked_as_the_indices():

@@ -226,6 +226,11 @@ class _Call(NamedTuple):
         return len(self.geometry.lead)
 
     @property
+    def values(self) -> str:
+        """The parameter that is pooled, or scattered."""
+        return "grad_output" if self.function == "maxpool2d_backward" else "x"
+
+    @property
     def options(self) -> dict[str, Any]:
         layout = self.geometry.layout
         return {"index_format": self.index_format, "layout": layout, "backend": self.backend}
@@ -302,9 +307,12 @@ class _Halo:
 
 def _known(name: str, parameter: str, value: Any) -> Any:
     """A Dask array, if the sizes of its chunks are known."""
+    arrays.refuse_masks(name, parameter, value, lazy=(da.Array,))
+    lazy = isinstance(value, (list, tuple)) or hasattr(value, "to_dask_array")
+    if not (lazy or hasattr(value, "shape")):  # Dask makes an array of it here, without masks
+        value = arrays.as_array(name, parameter, value)
     array = value if isinstance(value, da.Array) else da.asarray(value)
-    if any(isinstance(each, np.ma.MaskedArray) for each in (value, array._meta)):
-        raise TypeError(f"{name}: {parameter} is a masked array, and masks are not supported")
+    arrays.refuse_masks(name, parameter, array._meta)
     if any(np.isnan(size) for size in array.shape):
         raise ValueError(
             f"{name}: {parameter} has chunks of unknown sizes; compute_chunk_sizes() finds them"
@@ -378,8 +386,13 @@ def _cut(at: int, limits: Sequence[tuple[int, int]], chunk: np.ndarray) -> np.nd
     return part.copy() if 2 * part.size < chunk.size else part
 
 
-def _joined(call: _Call, pieces: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """Rows of pieces as one array: the piece itself if it is alone."""
+def _joined(call: _Call, parameter: str, rows: Sequence[Sequence[Any]]) -> np.ndarray:
+    """Rows of pieces as one array: the piece itself if it is alone.
+
+    The type of a Dask array does not tell of masks that only some of its chunks have; and whether
+    `numpy.block` keeps them depends on the sizes of the pieces.
+    """
+    pieces = [[arrays.as_array(call.function, parameter, piece) for piece in row] for row in rows]
     if len(pieces) == len(pieces[0]) == 1:
         return pieces[0][0]
     if call.geometry.layout == "NCHW":
@@ -389,7 +402,7 @@ def _joined(call: _Call, pieces: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
 
 def _pool(call: _Call, reaches: Sequence[_Reach], return_indices: bool, pieces: Any) -> Any:
     """Windows, from the cells that they reach."""
-    x = _joined(call, pieces)
+    x = _joined(call, call.values, pieces)
     options = {"return_indices": return_indices, **call.options}
     with one_thread():
         result: Any = fastpool.maxpool2d(x, *call.windows(reaches), **options)
@@ -451,7 +464,7 @@ def _fill(
     if strays is not None and strays[1].size:
         found.append(_those_in(call, target, strays))
     if some:
-        values, codes = _joined(call, values), _joined(call, indices)
+        values, codes = _joined(call, call.values, values), _joined(call, "indices", indices)
         if not found:
             return _own(call, target, values, codes)
         cells, valid, own = _named_cells(call, target.windows, codes)
@@ -584,6 +597,8 @@ def _search(call: _Call, values: Any, indices: Any, name: str) -> dict[Any, Any]
 def _strays(
     call: _Call, windows: Sequence[tuple[int, int]], values: np.ndarray, codes: np.ndarray
 ) -> Any:
+    values = arrays.as_array(call.function, call.values, values)
+    codes = arrays.as_array(call.function, "indices", codes)
     cells, valid, own = _named_cells(call, windows, codes)
     return _entries(call, windows, cells, valid & ~own, values)
 
