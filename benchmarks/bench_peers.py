@@ -22,7 +22,7 @@ PEERS = [
 
 
 class Peer:
-    """Other libraries themselves, each as fast as it can be called: see `fastpool.peers`."""
+    """Other libraries, each as fast as it can be called: see `fastpool.cli.bench.peers`."""
 
     params = (list(common.CASES), PEERS)
     param_names = ("case", "peer")

@@ -95,6 +95,6 @@ class FirstNumbaResultCached:
 
 
 def _require_numba():
-    for name, available, reason in fastpool.backends():
+    for name, available, reason in fastpool.available_backends():
         if name == "numba" and not available:
             raise NotImplementedError(reason)

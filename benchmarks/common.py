@@ -185,14 +185,15 @@ def warm_contenders(case: str, task: str, *names: str) -> dict[str, Callable[[],
     Raises
     ------
     NotImplementedError
-        One of them cannot do it here, or this is a commit without `fastpool.peers`.
+        One of them cannot do it here, or this commit has no `fastpool.cli.bench`.
     """
     try:
-        from fastpool import bench_measure, peers
+        from fastpool.cli.bench import measure
+        from fastpool.cli.bench.problems import Problem
     except ImportError as error:
         raise NotImplementedError(str(error)) from error
-    threads = bench_measure.available_threads()
-    ready = bench_measure.prepare(peers.Problem(*CASES[case]), {task: names}, threads)
+    threads = measure.available_threads()
+    ready = measure.prepare(Problem(*CASES[case]), {task: names}, threads)
     missing = [name for name in names if (name, task) not in ready]
     if missing:
         raise NotImplementedError(f"{missing}: not installed, or cannot do {task} of {case}")
@@ -201,7 +202,7 @@ def warm_contenders(case: str, task: str, *names: str) -> dict[str, Callable[[],
 
 def ratio(case: str, calls: dict[str, Callable[[], Any]]) -> float:
     """Time of the first of two calls over that of the second, measured interleaved."""
-    from fastpool.bench_measure import interleaved
+    from fastpool.cli.bench.measure import interleaved
 
     own, other = interleaved(calls, number=100 if case == TINY else 1).values()
     return own / other

@@ -1,21 +1,39 @@
-"""fastpool: exact and fast 2-D max pooling for NumPy arrays on the CPU."""
+"""fastpool: exact and fast max pooling for NumPy arrays on the CPU."""
 
-from .ahead import warmup
-from .api import PoolResult, maxpool2d, maxpool2d_backward, maxunpool2d
-from .backends import BackendUnavailable
-from .dispatch import BackendStatus, backends, set_default_backend, use_backend
+from .api.execute import PoolResult
+from .api.maximum import (
+    maxpool1d,
+    maxpool1d_backward,
+    maxpool2d,
+    maxpool2d_backward,
+    maxpool3d,
+    maxpool3d_backward,
+    maxunpool1d,
+    maxunpool2d,
+    maxunpool3d,
+)
+from .api.warmup import warmup
+from .backends.protocol import BackendUnavailable
+from .dispatch.defaults import set_default_backend, use_backend
+from .dispatch.table import BackendStatus, available_backends
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BackendStatus",
     "BackendUnavailable",
     "PoolResult",
     "__version__",
-    "backends",
+    "available_backends",
+    "maxpool1d",
+    "maxpool1d_backward",
     "maxpool2d",
     "maxpool2d_backward",
+    "maxpool3d",
+    "maxpool3d_backward",
+    "maxunpool1d",
     "maxunpool2d",
+    "maxunpool3d",
     "set_default_backend",
     "use_backend",
     "warmup",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...geometry import Geometry
-from . import reduce
-from .forward import forward_rows
-from .plan import Memory
-from .vectors import BYTES
-from .wide import wide_rows
+from ...rules.geometry import Geometry
+from ...rules.operation import Operation
+from .kernels import reduce
+from .kernels.ring import ring_rows
+from .kernels.volumes import volume_rows
+from .kernels.wide import wide_rows
+from .memory import Memory
+from .table import three_axes
+from .vectors.types import BYTES
 
 # A window is large down from 3 strides and so many taps on, and to the right above so many strides.
 TALL, BROAD = 6, 6
@@ -32,6 +36,7 @@ class Codes(NamedTuple):
     """How a number says which tap of its window a maximum came from."""
 
     dtype: np.dtype[Any]
+    slice_step: int  # what one tap back adds
     row_step: int  # what one tap down adds
     column_step: int  # what one tap to the right adds
     row_bits: int  # of the tap's column, where row and column stand side by side; else 0
@@ -51,13 +56,25 @@ class Choice(NamedTuple):
 
 
 def choose(
-    geometry: Geometry, itemsize: int, half: bool, index_size: int, memories: tuple[Memory, ...]
+    operation: Operation,
+    geometry: Geometry,
+    itemsize: int,
+    half: bool,
+    index_size: int,
+    memories: tuple[Memory, ...],
 ) -> Choice:
-    """How to pool: `memories` are those of the input, the output and the indices, if any."""
-    height, width, reasons = geometry.height, geometry.width, []
+    """How to pool: `memories` are those of the input, the output and the indices, if any.
+
+    Algorithms that see a cell twice are for idempotent operations alone.
+    """
+    again = operation.idempotent
+    _, height, width = three_axes(geometry)
+    volumes, reasons = len(geometry.axes) == 3, []
     lanes, channels, planes = BYTES // itemsize, geometry.channels, False
     group = min(lanes, MOST_PLANES)
-    aligned = all(memory.split >= geometry.planes and memory.column == 1 for memory in memories)
+    aligned = not volumes and all(
+        memory.split >= geometry.planes and memory.column == 1 for memory in memories
+    )
     # Flat indices are transposed in 32 bits.
     fits = geometry.planes >= group and geometry.plane_cells < 2**31
     narrow = NARROW_LARGE if max(height.kernel, width.kernel) >= LARGE else NARROW
@@ -65,9 +82,12 @@ def choose(
         planes, lanes, channels = True, group, group
         reasons.append(f"{group} planes side by side, as {width.output} windows fill no vector")
 
-    walk = forward_rows
+    walk = ring_rows
     # The last term: windows that stick far out of the input are cut to what is inside.
-    if 3 * height.stride + TALL <= height.kernel <= 2 * height.size:
+    if volumes:
+        walk = volume_rows
+        reasons.append("all rows of a window at a time, as there are slices")
+    elif again and 3 * height.stride + TALL <= height.kernel <= 2 * height.size:
         walk = wide_rows
         reasons.append(f"van Herk down the rows, as windows have {height.kernel}")
 
@@ -75,7 +95,7 @@ def choose(
     if width.span > 4 * width.size + 64 or (apart and channels == 1):
         reducer = reduce.reduce_taps
         reasons.append("tap by tap, as most taps lie outside the input or far apart")
-    elif width.kernel > BROAD * width.stride and not apart:
+    elif again and width.kernel > BROAD * width.stride and not apart:
         reducer = reduce.reduce_double
         reasons.append(f"doubling along a row, as windows have {width.kernel} columns")
     elif channels > 1 and width.stride > 1:
@@ -89,8 +109,8 @@ def choose(
     staged, direct = half or not dense[0], all(dense[1:])
     if staged and not planes:
         reasons.append("rows copied to be read: " + ("16-bit floats" if half else "strides"))
-    cells = geometry.planes * height.output * width.output * geometry.channels
-    streamed = direct and walk is forward_rows and cells * (itemsize + index_size) >= STREAM_BYTES
+    cells = geometry.planes * math.prod(geometry.outputs) * geometry.channels
+    streamed = direct and walk is ring_rows and cells * (itemsize + index_size) >= STREAM_BYTES
     if streamed:
         reasons.append("outputs past the caches")
     return Choice(walk, reducer, lanes, planes, staged, direct, streamed, tuple(reasons))
@@ -98,19 +118,20 @@ def choose(
 
 def choose_codes(geometry: Geometry, itemsize: int, flat: bool) -> Codes:
     """Codes in lanes as wide as the values', if that is enough; flat indices made of them."""
-    height, width = geometry.height, geometry.width
-    down, right = height.kernel - 1, width.kernel - 1
-    row_step, column_step, row_bits = width.kernel, 1, 0
+    depth, height, width = three_axes(geometry)
+    back, down, right = depth.kernel - 1, height.kernel - 1, width.kernel - 1
+    slice_step, row_step, column_step, row_bits = height.kernel * width.kernel, width.kernel, 1, 0
     if flat:
+        slice_step = depth.dilation * height.size * width.size
         row_step, column_step = height.dilation * width.size, width.dilation
         row_bits = max(right.bit_length(), 1)
-    largest = down * row_step + right * column_step
+    largest = back * slice_step + down * row_step + right * column_step
     # A step of a huge dilation is taken modulo 2**64, as are the sums of which it is a part.
-    row_step = (row_step + 2**63) % 2**64 - 2**63
-    if itemsize < 4 and largest < 2**31:
+    slice_step, row_step = ((step + 2**63) % 2**64 - 2**63 for step in (slice_step, row_step))
+    if itemsize < 4 and largest < 2**31 and not (flat and back):
         narrow_step = 1 << row_bits if flat else row_step
-        if down * narrow_step + right < 2 ** (8 * itemsize):
-            return Codes(np.dtype(f"u{itemsize}"), narrow_step, 1, row_bits)
+        if back * slice_step + down * narrow_step + right < 2 ** (8 * itemsize):
+            return Codes(np.dtype(f"u{itemsize}"), slice_step, narrow_step, 1, row_bits)
     if itemsize < 8 and largest < 2**31:
-        return Codes(np.dtype(np.int32), row_step, column_step, 0)
-    return Codes(np.dtype(np.int64), row_step, column_step, 0)
+        return Codes(np.dtype(np.int32), slice_step, row_step, column_step, 0)
+    return Codes(np.dtype(np.int64), slice_step, row_step, column_step, 0)

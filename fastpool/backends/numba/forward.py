@@ -1,135 +1,252 @@
-"""The forward kernel for small windows: rows first, then columns.
-
-Every input row is reduced once to its window maxima, into a ring of as many rows as a window
-has; an output row is the maximum over the ring. So overlapping windows share their rows' work,
-and the cost grows with KH + KW.
-
-The kernel walks through rows and calls the functions of `reduce`, `merge` and `staging` by their
-addresses.
-"""
+"""The plan of a forward pass: its table, its scratch, and the functions compiled for its types."""
 
 from __future__ import annotations
 
-from .jit import call, inlined
-from .plan import (
-    BATCH,
-    CHANNELS,
-    CODES,
-    FILL_TABLES,
-    GROUP,
-    HEIGHT,
-    INDEX_SIZE,
-    INDICES,
-    INPUT,
-    ITEM_SIZE,
-    LAST_PLANE,
-    LINE,
-    LINE_INDICES,
-    MEND_ROW,
-    MERGE,
-    MERGE_ALL,
-    OUTPUT,
-    PHASES,
-    REDUCE,
-    RING_STEP,
-    SLOTS,
-    SPREAD_INDICES,
-    SPREAD_VALUES,
-    STAGE,
-    STAGE_ROWS,
-    STAGE_STEP,
-    STREAM_ROW,
-    TILE,
-    WIDTH,
-    axis,
-    plane_origin,
-    rows_of_plane,
-    taps_inside,
-)
-from .simd import address_of, fence
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...rules.arrays import infinity_bits, is_half
+from ...rules.call import Call
+from . import table
+from .choice import Choice, Codes, choose, choose_codes
+from .compile.jit import address, cells, compiled
+from .compile.launch import Launch
+from .kernels import merge, reduce, staging
+from .kernels.ring import ring_rows
+from .kernels.wide import wide_rows
+from .memory import Memory, held_as
+from .table import FORWARD, make_table, three_axes
+from .vectors.types import Order
+
+# Numbers of taps for which functions are compiled with that number as a constant.
+CONSTANT_TAPS = (2, 3)
+# What the rows in work may take: half of a usual first-level cache, for large windows half of a
+# usual second-level one.
+RING_BYTES, WIDE_BYTES = 24 * 1024, 512 * 1024
+# Cells of windows at stride 1 that are made at a time, to pick those of larger strides from.
+DENSE_CELLS = 8192
+# Bytes of values that bypass the caches at once: pieces of 12 KB took three times as long.
+STREAM_PIECE = 4096
+# Bytes that are fetched before they are needed: up to 1.25 times faster from memory.
+AHEAD = 4096
+# Ranges of rows a thread: enough to even out threads of different speed.
+SPREAD = 4
+_INDEX_TYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.int64}
 
 
-def forward_rows(x, output, places, scratch, table, first_row, last_row):
-    """Pool the output rows from `first_row` up to `last_row`, counted through all planes."""
-    height, outputs, kernel_size, stride, dilation, pad, span = axis(table, HEIGHT)
-    width, row_outputs, _, stride_w, _, pad_w, _ = axis(table, WIDTH)
-    item, index_size = table[ITEM_SIZE], table[INDEX_SIZE]
-    slots, tile = table[SLOTS], table[TILE]
-    x_row, reduce, stage_rows = table[INPUT + 3] * item, table[REDUCE], table[STAGE_ROWS]
-    scratch, numbers = (scratch + 63) // 64 * 64, address_of(table)
-    ring, codes, stage = scratch, scratch + table[CODES], scratch + table[STAGE]
-    call(table[FILL_TABLES], (codes, numbers, scratch))
-    # Windows that share rows are walked together, and a ring as long as the window will do.
-    phases = table[PHASES]
-    row = first_row
-    while row < last_row:
-        plane, begin, stop = rows_of_plane(row, last_row, outputs)
-        row += stop - begin
-        plane = min(plane * table[GROUP], table[LAST_PLANE])
-        source = x + plane_origin(table, INPUT, plane) * item
-        target = output + plane_origin(table, OUTPUT, plane) * item
-        place = places + plane_origin(table, INDICES, plane) * index_size
-        for first in range(0, row_outputs, tile):
-            count = min(tile, row_outputs - first)
-            for phase in range(min(phases, stop - begin)):
-                lost, held, slot = 0, -1, 0  # held: the last row in the ring
-                oh = begin + phase
-                while oh < stop:
-                    top = oh * stride - pad
-                    tap, last = taps_inside(top, height, kernel_size, dilation)
-                    batch = 1
-                    if last - tap == kernel_size:
-                        below = (height - top - span) // (stride * phases) + 1
-                        batch = min(table[BATCH], below, (stop - 1 - oh) // phases + 1)
-                    lowest = (top + tap * dilation) // dilation  # rows of this phase are counted
-                    if held < lowest - 1:
-                        held, slot = lowest - 1, lowest % slots
-                    rows = lowest + last - tap - 1 + (batch - 1) * table[RING_STEP] - held
-                    origin = source + (top + (tap + held + 1 - lowest) * dilation) * x_row
-                    held += rows
-                    windows = numbers, scratch, first, count
-                    step = dilation * x_row
-                    if stage_rows:
-                        lost |= call(stage_rows, (origin, stage, numbers, rows, step))
-                        origin, step = stage, table[STAGE_STEP]
-                    if rows > 0:
-                        call(reduce, (origin, ring, codes, *windows, rows, step, slot, 0, 0))
-                        slot = (slot + rows) % slots
-                    oldest = slot - (held - lowest + 1)
-                    write_rows(
-                        (ring, codes, target, place, numbers, scratch),
-                        table,
-                        (oldest if oldest >= 0 else oldest + slots, tap, last),
-                        top * width + first * stride_w - pad_w,
-                        (oh, first, count, batch),
-                    )
-                    if lost:
-                        for mended in range(oh, oh + batch * phases, phases):
-                            call(table[MEND_ROW], (source, target, numbers, mended, first, count))
-                    oh += batch * phases
-    if table[STREAM_ROW]:
-        fence()  # what bypassed the caches is seen before what comes later
-    return -1
+class ForwardSetup:
+    """What is decided before anything is compiled.
+
+    Parameters
+    ----------
+    call : Call
+        A forward pass.
+    memories : sequence of Memory
+        Those of the input, the output, and the indices if there are any.
+    """
+
+    def __init__(self, call: Call, memories: Sequence[Memory]) -> None:
+        geometry = call.geometry
+        self.half, self.flat = is_half(call.dtype), not call.window
+        self.dtype = held_as(call.dtype)
+        self.order = Order(call.operation.sign, call.dtype.kind == "b")
+        self.infinity = infinity_bits(call.dtype) if self.half else 0
+        self.index_size = 0 if call.index_dtype is None else call.index_dtype.itemsize
+        item = self.dtype.itemsize
+        self.choice = choose(
+            call.operation, geometry, item, self.half, self.index_size, tuple(memories)
+        )
+        self.code = choose_codes(geometry, item, self.flat)
+        self.work = max(math.prod(geometry.input_shape), math.prod(geometry.output_shape))
+        self.planes = groups = geometry.planes
+        if self.choice.planes:
+            groups = -(-geometry.planes // self.choice.lanes)
+            geometry = replace(geometry, channels=self.choice.lanes)
+            memories = [memory._replace(channel=memory.inner) for memory in memories]
+        self.geometry, self.memories = geometry, tuple(memories)
+        depth, height, _ = three_axes(geometry)
+        self.rows = groups * depth.output * height.output
+
+    @property
+    def reason(self) -> str:
+        """Which kernel and why, for the log."""
+        return f"backend numba, {self.choice.walk.__name__}: {'; '.join(self.choice.reasons)}"
+
+    def launch(self) -> Launch:
+        """The kernel and its table: everything is compiled, or loaded."""
+        numbers, scratch, grain = _numbers(self)
+        numbers |= _functions(self)
+        # The scratch is aligned in the kernel.
+        memories = (*self.memories, self.memories[-1])[:3]
+        return Launch(
+            compiled(self.choice.walk).address,
+            make_table(self.geometry, not self.flat, memories, FORWARD, numbers),
+            scratch + 64,
+            self.rows,
+            self.work,
+            SPREAD,
+            grain,
+        )
 
 
-@inlined
-def write_rows(memory, table, taps, base, windows):
-    """Merge rows of the ring into rows of windows, and write them where they belong."""
-    ring, codes, target, place, numbers, scratch = memory
-    oh, first, count, batch = windows
-    item, index_size, n = table[ITEM_SIZE], table[INDEX_SIZE], count * table[CHANNELS]
-    to = target + (oh * table[OUTPUT + 3] + first * table[OUTPUT + 4]) * item
-    index_to = place + (oh * table[INDICES + 3] + first * table[INDICES + 4]) * index_size
-    merge = table[MERGE_ALL] if taps[2] - taps[1] == table[HEIGHT + 2] else table[MERGE]
-    if table[SPREAD_VALUES] == 0 and table[STREAM_ROW] == 0:
-        call(merge, (ring, codes, to, index_to, numbers, scratch, *taps, base, n, batch, 0, 0, 0))
-        return
-    line, indices = scratch + table[LINE], scratch + table[LINE_INDICES]
-    call(merge, (ring, codes, line, indices, numbers, scratch, *taps, base, n, batch, 0, 0, 0))
-    if table[STREAM_ROW]:
-        call(table[STREAM_ROW], (line, to, batch * n * item))
-        call(table[STREAM_ROW], (indices, index_to, batch * n * index_size))
-        return
-    call(table[SPREAD_VALUES], (line, to, numbers, OUTPUT, count, batch))
+def _numbers(setup: ForwardSetup) -> tuple[dict[int, int], int, int]:
+    """The kernel's part of the table but for functions, bytes of scratch, and rows of a task."""
+    geometry, choice, code, memories = setup.geometry, setup.choice, setup.code, setup.memories
+    _, height, width = three_axes(geometry)
+    channels, item, lanes = geometry.channels, setup.dtype.itemsize, choice.lanes
+    index_size = setup.index_size
+    ring, wide = choice.walk is ring_rows, choice.walk is wide_rows
+
+    # Rows of the input that are held at least, and the windows of a row for which they fit.
+    held = 1
+    if wide:
+        held = height.kernel
+    elif ring:
+        held = min(height.kernel, -(-height.size // height.dilation))
+    code_size = code.dtype.itemsize if index_size else 0
+    room = (WIDE_BYTES if wide else RING_BYTES) // (item + code_size)
+    tile = max(8 * lanes, room // held) // channels
+    if choice.reduce is reduce.reduce_double:
+        tile = min(tile, max(DENSE_CELLS // (width.stride * channels), 1))
+    # All windows that start in the padding belong to the first tile.
+    tile = max(tile, -(-width.pad_low // width.stride), 1)
+    tile = -(-width.output // -(-width.output // tile))
+    # Windows of few channels are written as whole vectors, one over the end of the other.
+    pitch = _up(tile * channels, lanes) + (lanes if choice.reduce is reduce.reduce_pixels else 0)
+
+    dense, dense_stride = tile * channels + lanes, width.stride
+    if choice.reduce is reduce.reduce_double:
+        dense = ((tile - 1) * width.stride + width.span) * channels
+        dense += (width.stride + 4) * lanes  # what is picked is read as whole vectors
+        dense_stride = 1
+    stage = width.size * channels * item if choice.staged else 0
+
+    # Windows share rows if their starts are congruent modulo the dilation.
+    common = math.gcd(height.stride, height.dilation)
+    # More phases than rows of windows, of which no two share any, would overflow the table.
+    phases = min(height.dilation // common, height.output) if ring or wide else 1
+    ring_step, batch = height.stride // common, 1
+    line = width.output * channels
+    if ring and ring_step <= height.kernel:
+        fitting = RING_BYTES // (pitch * (item + code_size) + stage)
+        batch = max(1, min((fitting - held) // ring_step + 1, height.output))
+    if choice.streamed:
+        whole = phases == 1 and tile == width.output
+        whole &= all(memory.row == line for memory in memories[1:])
+        batch = max(1, min(batch, STREAM_PIECE // (line * item))) if whole else 1
+    slots = held + (batch - 1) * ring_step
+
+    own = {
+        table.ITEM_SIZE: item,
+        table.CODE_SIZE: code_size,
+        table.INDEX_SIZE: index_size,
+        table.INFINITY: setup.infinity,
+        table.SLICE_STEP: code.slice_step,
+        table.ROW_STEP: code.row_step,
+        table.COLUMN_STEP: code.column_step,
+        table.ROW_BITS: code.row_bits,
+        table.TILE: tile,
+        table.SLOTS: slots,
+        table.PITCH: pitch,
+        table.PHASES: phases,
+        table.RING_STEP: ring_step,
+        table.BATCH: batch,
+        table.STAGE_STEP: stage,
+        table.OUTPUT_STEP: 0,
+        table.INDICES_STEP: 0,
+        table.LINE_INDEX_SIZE: 0,
+        table.GROUP: lanes if choice.planes else 1,
+        table.LAST_PLANE: setup.planes - (lanes if choice.planes else 1),
+        table.DENSE_STRIDE: dense_stride,
+        table.DENSE_CELLS: dense,
+        table.AHEAD: 0,
+    }
+    if choice.direct and not choice.streamed:
+        own[table.OUTPUT_STEP] = phases * memories[1].row * item
+        own[table.INDICES_STEP] = phases * memories[-1].row * index_size
     if index_size:
-        call(table[SPREAD_INDICES], (indices, index_to, numbers, INDICES, count, batch))
+        own[table.LINE_INDEX_SIZE] = _line_index(setup).itemsize
+    if not choice.staged:
+        read = tile * width.stride * channels * item
+        own[table.AHEAD] = -(-AHEAD // read) * memories[0].row
+    scratch = 0
+    for name, size in (
+        (table.RING, slots * pitch * item),
+        (table.CODES, slots * pitch * code_size),
+        (table.PREFIX, pitch * item),
+        (table.PREFIX_CODES, pitch * code_size),
+        (table.FIRSTS, 2 * dense * code_size),
+        (table.COLUMNS, 8 * pitch),
+        (table.STAGE, slots * stage + lanes * lanes * item),
+        (table.DENSE, dense * item),
+        (table.DENSE_CODES, dense * code_size),
+        (table.LINE, (batch * pitch + lanes * lanes) * item),
+        (table.LINE_INDICES, (batch * pitch + lanes * lanes) * max(index_size, code_size, 4)),
+    ):
+        own[name] = scratch
+        scratch += _up(size, 64)
+    return own, scratch, 4 * height.kernel if wide else 1
+
+
+def _line_index(setup: ForwardSetup) -> np.dtype[Any]:
+    """The type of indices in a line of the scratch."""
+    code: Codes = setup.code
+    if setup.choice.planes:  # as narrow as can be, to be transposed
+        return np.dtype(np.int32) if setup.flat and code.dtype.itemsize < 4 else code.dtype
+    return np.dtype(_INDEX_TYPES[setup.index_size])
+
+
+def _functions(setup: ForwardSetup) -> dict[int, int]:
+    """The addresses of the functions for one row that are needed, compiled for these types."""
+    choice: Choice = setup.choice
+    _, height, width = three_axes(setup.geometry)
+    lanes, planes = choice.lanes, choice.planes
+    values, codes, indices, line_indices = cells(setup.dtype, lanes, setup.order), None, None, None
+    if setup.index_size:
+        codes = cells(setup.code.dtype, lanes)
+        indices = cells(_INDEX_TYPES[setup.index_size], lanes)
+        line_indices = cells(_line_index(setup), lanes)
+    found = dict.fromkeys(table.FUNCTIONS, 0)
+    constant = width.kernel if width.kernel in CONSTANT_TAPS else 0
+    strided = choice.reduce in (reduce.reduce_windows, reduce.reduce_double)
+    stride = width.stride if strided else 0
+    found[table.REDUCE] = address(
+        choice.reduce, source=values, ring=values, codes=codes, taps=constant, stride=stride
+    )
+    found[table.FILL_TABLES] = address(reduce.fill_tables, codes=codes)
+    written: dict[str, Any] = {"output": values, "places": line_indices}
+    written |= {"flat": int(setup.flat), "half": int(setup.half)}
+    if choice.walk is ring_rows:
+        written |= {"ring": values, "codes": codes}
+        constant = height.kernel if height.kernel in CONSTANT_TAPS else 0
+        found[table.MERGE_ALL] = address(merge.merge_ring, **written, taps=constant)
+        if int(height.tap_counts.min()) < height.kernel:
+            found[table.MERGE] = address(merge.merge_ring, **written, taps=0)
+    else:
+        pair = {"values": values, "later_values": values, "codes": codes, "later_codes": codes}
+        found[table.COMBINE] = address(merge.combine_rows, **pair)
+        found[table.COPY_ROW] = address(merge.copy_row, **pair)
+        found[table.EMIT] = address(merge.emit_rows, **pair, **written)
+    if choice.staged:
+        stage = staging.stage_planes if planes else staging.stage_lines
+        found[table.STAGE_ROWS] = address(stage, x=values, stage=values)
+    if choice.streamed:
+        byte = cells("u1")
+        found[table.STREAM_ROW] = address(staging.stream_line, line=byte, target=byte)
+    if not choice.direct:
+        spread = staging.spread_planes if planes else staging.spread_lines
+        found[table.SPREAD_VALUES] = address(spread, line=values, target=values)
+        if setup.index_size:
+            found[table.SPREAD_INDICES] = address(spread, line=line_indices, target=indices)
+    if setup.half:
+        found[table.MEND_ROW] = address(staging.mend_keys, x=values, output=values)
+    return found
+
+
+def _up(size: int, unit: int) -> int:
+    """The next multiple of `unit`."""
+    return -(-size // unit) * unit

@@ -1,0 +1,1 @@
+"""What users call: signatures, their documentation, and one line that hands a call over."""

@@ -1,0 +1,302 @@
+"""The one path of every call: understand, allocate, run, raise.
+
+``understand`` checks the arguments and plans the work, once for all calls of a kind: what it finds
+out is a `Task`, kept by all that chooses the answer. So the first call and the ten-thousandth
+differ by a look into a table.
+
+::
+
+    arguments, arrays ──> understand (kept) ──> allocate ──> run ──> raise, or return
+                             │    │
+                       rules.call └── dispatch: the plan of a backend
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..backends.protocol import Plan
+from ..dispatch import defaults, economy, table
+from ..process.log import logger
+from ..rules import arrays
+from ..rules import call as calls
+from ..rules.arrays import Storage, storage_of
+from ..rules.call import Call, Function
+
+
+class PoolResult(NamedTuple):
+    """What a pooling returns with ``return_indices=True``.
+
+    Attributes
+    ----------
+    output : ndarray
+        The value of every window.
+    indices : ndarray of the shape of `output`
+        Where in the input, or in the window, each value stands.
+    """
+
+    output: np.ndarray
+    indices: np.ndarray
+
+
+class Task:
+    """What is known of all calls of one kind."""
+
+    __slots__ = ("backend", "call", "given", "plan", "results", "storages")
+
+    def __init__(
+        self, call: Call, backend: str, storages: tuple[Storage, ...], given: bool
+    ) -> None:
+        self.call = call
+        self.backend = backend
+        self.storages = storages  # of inputs and outputs
+        self.given = given  # whether there is an `out`
+        self.results = call.results
+        self.plan: Plan | None = None  # until the first run, and while "auto" is undecided
+
+
+class _Nothing:
+    """The plan for results without a cell."""
+
+    reason = "there is nothing to do"
+
+    def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> None:
+        return None
+
+
+# Types whose values a table tells apart by value and type: ``2 == 2.0 == np.int64(2)`` and
+# ``1 == True``. Anything else might have a hash that is an error, or the end of the process, as
+# that of a tuple nested a million times.
+_PLAIN = frozenset((int, bool, str, type(None)))
+_MOST = 4096  # tasks
+_tasks: dict[Hashable, Task] = {}
+
+
+def execute(
+    function: Function,
+    inputs: tuple[Any, ...],
+    arguments: tuple[Any, ...],
+    out: Any,
+    backend: object,
+) -> Any:
+    """Answer a call of a public function.
+
+    Parameters
+    ----------
+    function : Function
+        Which one.
+    inputs : tuple of array_like
+        Its arrays, in the order of ``function.inputs``.
+    arguments : tuple
+        What follows them in its signature, as the function of `rules.call` for its part has it.
+    out, backend
+        As the user gave them.
+    """
+    chosen = defaults.resolve(function.name, backend)
+    if not (type(inputs[0]) is type(inputs[-1]) is np.ndarray):
+        inputs = arrays.as_arrays(function.name, function.inputs, inputs)
+    key = _key(function, chosen, inputs, arguments, out)
+    task = _tasks.get(key)
+    if task is None:
+        make = _understand[function.part]
+        task = _new_task(make(function, inputs, arguments), chosen, inputs, out)
+        if key is not None:
+            _keep(key, task)
+    return _run(task, inputs, out)
+
+
+def execute_call(call: Call, inputs: tuple[np.ndarray, ...], out: Any, backend: object) -> Any:
+    """Answer a call that an adapter has understood before.
+
+    Raises
+    ------
+    ValueError
+        The arrays are not those that it was understood for.
+    """
+    chosen = defaults.resolve(call.name, backend)
+    key = call, chosen, tuple(map(storage_of, inputs)), _facts(out)
+    task = _tasks.get(key)
+    if task is None:
+        for array, expected in zip(inputs, call.inputs, strict=True):
+            if (array.shape, array.dtype.newbyteorder("=")) != expected:
+                found = f"shape {array.shape} and dtype {array.dtype}"
+                raise ValueError(f"{call.name}: got {found}, expected {expected}")
+        task = _new_task(call, chosen, inputs, out)
+        if out is None or key[-1] is not None:
+            _keep(key, task)
+    return _run(task, inputs, out)
+
+
+def _run(task: Task, inputs: tuple[np.ndarray, ...], out: Any) -> Any:
+    outputs = _given(task, inputs, out) if task.given else _fresh(task)
+    try:
+        offender = (task.plan or _planned(task)).run(inputs, outputs)
+    except MemoryError:
+        raise arrays.out_of_memory(task.call.name) from None
+    if offender is not None:
+        codes = inputs[1]
+        position = tuple(map(int, np.unravel_index(offender, codes.shape)))
+        raise task.call.bad_index(position, codes[position])
+    if len(outputs) == 1:
+        return out if task.given else outputs[0]
+    if task.given:
+        pairs = zip(outputs, out, strict=True)
+        outputs = tuple(new if old is None else old for new, old in pairs)
+    return PoolResult(*outputs)
+
+
+def _planned(task: Task) -> Plan:
+    """The plan of a task, which keeps it unless "auto" has yet to decide."""
+    call, chosen, final = task.call, task.backend, True
+    if call.geometry.empty:
+        plan: Plan = _Nothing()
+        if chosen != defaults.AUTO:
+            table.load(chosen)
+    elif chosen == defaults.AUTO:
+        plan, final = economy.choose(call, task.storages)
+    else:
+        plan = table.load(chosen).plan(call, task.storages)
+    if final:
+        shape, dtype = call.geometry.input_shape, call.dtype
+        logger.debug("%s of %s %s: %s", call.name, shape, dtype, plan.reason)
+        task.plan = plan
+    return plan
+
+
+def _key(
+    function: Function,
+    chosen: str,
+    inputs: tuple[np.ndarray, ...],
+    arguments: tuple[Any, ...],
+    out: Any,
+) -> Hashable:
+    """What tells calls apart; None for one that is understood anew each time."""
+    kinds: Any = tuple(map(type, arguments))
+    if not _PLAIN.issuperset(kinds):
+        kinds = tuple(map(_kind, arguments))
+        if None in kinds:
+            return None
+    facts = None
+    if out is not None:
+        facts = _facts(out)
+        if facts is None:
+            return None
+    x = inputs[0]
+    key = function.name, chosen, x.shape, x.strides, x.dtype, arguments, kinds, facts
+    if len(inputs) == 1:
+        return key
+    codes = inputs[1]
+    return key, codes.shape, codes.strides, codes.dtype
+
+
+def _kind(value: object, depth: int = 0) -> Any:
+    """The type of a plain value, or those of a tuple's entries; None for anything else."""
+    if type(value) is not tuple:
+        return type(value) if type(value) in _PLAIN else None
+    if depth > 1:
+        return None
+    kinds = tuple(_kind(entry, depth + 1) for entry in value)
+    return None if None in kinds else kinds
+
+
+def _facts(out: Any) -> Hashable:
+    """What must be known of `out`, but for its address; None if it is no plain array or pair."""
+    if type(out) is np.ndarray:
+        return out.shape, out.strides, out.dtype, out.flags.writeable
+    if isinstance(out, tuple) and len(out) == 2:
+        pair = _facts(out[0]), _facts(out[1])
+        return None if None in pair else pair
+    return None
+
+
+def _understand_forward(
+    function: Function, inputs: tuple[np.ndarray, ...], arguments: tuple[Any, ...]
+) -> Call:
+    (x,) = inputs
+    arrays.check_dtype(function.name, "x", x.dtype)
+    return calls.forward(function, "x", x.shape, x.dtype, *arguments)
+
+
+def _understand_backward(
+    function: Function, inputs: tuple[np.ndarray, ...], arguments: tuple[Any, ...]
+) -> Call:
+    gradient, codes = inputs
+    arrays.check_dtype(function.name, "grad_output", gradient.dtype)
+    call = calls.backward(function, gradient.dtype, codes.dtype, *arguments)
+    shape = call.geometry.output_shape
+    arrays.check_shape(function.name, "grad_output", gradient.shape, shape)
+    call.check_indices(codes.shape, codes.dtype)
+    return call
+
+
+def _understand_unpool(
+    function: Function, inputs: tuple[np.ndarray, ...], arguments: tuple[Any, ...]
+) -> Call:
+    x, codes = inputs
+    arrays.check_dtype(function.name, "x", x.dtype)
+    call = calls.unpool(function, x.shape, x.dtype, codes.dtype, *arguments)
+    call.check_indices(codes.shape, codes.dtype)
+    return call
+
+
+_understand: dict[str, Callable[..., Call]] = {
+    "forward": _understand_forward,
+    "backward": _understand_backward,
+    "unpool": _understand_unpool,
+}
+
+
+def _new_task(call: Call, backend: str, inputs: tuple[np.ndarray, ...], out: Any) -> Task:
+    """A task, once `out` is known to be right."""
+    storages, results = [storage_of(array) for array in inputs], call.results
+    outs: tuple[Any, ...] = (out,)
+    if len(results) == 2:
+        if out is not None and not (isinstance(out, tuple) and len(out) == 2):
+            raise TypeError(
+                f"{call.name}: out must be a pair (output, indices) with return_indices"
+            )
+        outs = out or (None, None)
+    for (shape, dtype), target in zip(results, outs, strict=True):
+        if target is None:
+            storages.append(Storage.in_order(shape, dtype))
+        else:
+            storages.append(arrays.check_output(call.name, "out", target, shape, dtype))
+    given = any(target is not None for target in outs)
+    return Task(call, backend, tuple(storages), given)
+
+
+def _fresh(task: Task) -> tuple[np.ndarray, ...]:
+    """New arrays for the results."""
+    try:
+        shape, dtype = task.results[0]
+        if len(task.results) == 1:
+            return (np.empty(shape, dtype),)
+        return np.empty(shape, dtype), np.empty(*task.results[1])
+    except (MemoryError, ValueError):  # ValueError: sizes whose product has no 64 bits
+        raise arrays.too_large(task.call.name, task.results) from None
+
+
+def _given(task: Task, inputs: tuple[np.ndarray, ...], out: Any) -> tuple[np.ndarray, ...]:
+    """The arrays of `out`, and new ones for what it lacks, which share no memory."""
+    name = task.call.name
+    if type(out) is np.ndarray:  # the usual case: half of the time
+        arrays.check_apart(name, "out", out, inputs)
+        return (out,)
+    made = out if isinstance(out, tuple) else (out,)
+    used = list(inputs)
+    fresh = _fresh(task) if any(target is None for target in made) else made
+    for new, target in zip(fresh, made, strict=True):
+        array = new if target is None else np.asarray(target)
+        if target is not None:
+            arrays.check_apart(name, "out", array, used)
+        used.append(array)
+    return tuple(used[len(inputs) :])
+
+
+def _keep(key: Hashable, task: Task) -> None:
+    if len(_tasks) >= _MOST:
+        _tasks.clear()
+    _tasks[key] = task

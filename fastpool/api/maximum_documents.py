@@ -1,0 +1,188 @@
+"""The docstrings of the functions of the maximum, and their examples."""
+
+POOL = """Maximum over windows of the {axes}, with the argmax on request.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., {shape}), or (..., {shape}, C) with ``layout="{last}"``
+        The input: any number of leading axes, none included; any strides and byte order;
+        read-only and memory-mapped arrays too. Dtypes: float16, float32, float64,
+        bfloat16 (of ml_dtypes), int8 to int64, uint8 to uint64, bool.
+    {windows}
+    ceil_mode : bool
+        Round the output size up instead of down, which lets the last window reach beyond
+        the padded input. As in PyTorch and ONNX, it must start before the padding's end.
+    return_indices : bool
+        Whether to return the indices too.
+    index_format : {{"flat", "window"}}
+        What an index says. "flat": int64, ``{flat}`` in the input without its padding,
+        as in PyTorch. "window": ``{tap}``, the position in the window, in
+        the smallest of uint8, uint16 and uint32 that holds it.
+    layout : {{"{first}", "{last}"}}
+        Whether the channels stand before the spatial axes, or last.
+    out : ndarray or (ndarray, ndarray), optional
+        Where to put the output, or output and indices: the shape and dtype of the result,
+        any strides, no overlap with `x`.
+    {backend}
+
+    Returns
+    -------
+    output : ndarray, shape (..., {outputs}) or (..., {outputs}, C), dtype of `x`
+        ``OW = floor((W + pad_left + pad_right - dilation * (KW - 1) - 1) / stride) + 1``, and
+        so along each axis.
+    PoolResult(output, indices)
+        With ``return_indices=True``.
+
+    Raises
+    ------
+    ValueError
+        An argument has a bad value or shape, or some window would hold no input cell.
+    TypeError
+        An argument has a bad type or dtype.
+    MemoryError
+        The result cannot be allocated, or the memory to compute it in; in the second case,
+        what `out` holds is undefined.
+    BackendUnavailable
+        A backend asked for by name cannot be used here.
+
+    See Also
+    --------
+    {pool}_backward : The gradient.
+    {unpool} : The partial inverse.
+
+    Notes
+    -----
+    The index is that of the first maximum of the window, {order}, as
+    `numpy.argmax` gives it: ``-0.0`` and ``0.0`` are equal, a NaN is above every number
+    and the first NaN wins. The output is the input element at that index, bit for bit.
+
+    The cost grows with the sum of the window's sides, not with their product: the maximum
+    of a window is the maximum of its rows' maxima, and neighbouring windows share those.
+"""
+
+POOL_1D = """
+    Examples
+    --------
+    >>> fastpool.maxpool1d([1, 5, 2, 0, 9, 9], 3, return_indices=True)
+    PoolResult(output=array([5, 9]), indices=array([1, 4]))
+    """
+
+POOL_2D = """
+    Examples
+    --------
+    >>> x = np.array([[1, 5, 2, 0], [3, 4, 9, 9], [7, 7, 6, 8], [7, 0, 8, 1]])
+    >>> fastpool.maxpool2d(x, 2)
+    array([[5, 9],
+           [7, 8]])
+    >>> output, indices = fastpool.maxpool2d(x, 2, return_indices=True)
+    >>> indices
+    array([[ 1,  6],
+           [ 8, 11]])
+    >>> fastpool.maxpool2d(x, 2, return_indices=True, index_format="window").indices
+    array([[1, 2],
+           [0, 1]], dtype=uint8)
+    """
+
+POOL_3D = """
+    Examples
+    --------
+    >>> x = np.arange(24).reshape(2, 3, 4)
+    >>> fastpool.maxpool3d(x, (2, 2, 2), return_indices=True)
+    PoolResult(output=array([[[17, 19]]]), indices=array([[[17, 19]]]))
+    """
+
+BACKWARD = """Gradient of `{pool}`: each window's gradient goes to the one cell it came from.
+
+    Parameters
+    ----------
+    grad_output : array_like, shape of the output
+        Gradient with respect to the output, of any dtype that `{pool}` takes.
+    indices : array_like of integers, shape of the output
+        The indices that `{pool}` returned, of any integer dtype. Every one is checked.
+    input_shape : sequence of int
+        Shape of the input of the pooling.
+    kernel_size, stride, padding, dilation, ceil_mode, index_format, layout
+        As they were given to `{pool}`.
+    out : ndarray, optional
+        Where to put the result; no overlap with `grad_output` and `indices`.
+    backend : {{"auto", "numpy", "numba"}}, optional
+        As in `{pool}`.
+
+    Returns
+    -------
+    grad_input : ndarray, shape `input_shape`, dtype of `grad_output`
+        It starts at ``+0.0``, and the gradients are added in the row-major order of the
+        output positions, one at a time: the rounding of overlapping windows is defined.
+        float16 and bfloat16 are added in float32 and rounded once; integers wrap.
+
+    Raises
+    ------
+    IndexError
+        An index is none of the taps of its own window. What `out` holds is then undefined.
+    TypeError
+        As in `{pool}`, and for indices whose dtype cannot count the cells of a plane: these are
+        window indices, and `index_format` must say so.
+    ValueError, MemoryError, BackendUnavailable
+        As in `{pool}`.
+
+    Notes
+    -----
+    A mask ``x == output`` would send the gradient to every tied cell; an index sends it to
+    one. When windows do not overlap, ``grad_input[indices] = grad_output`` is all there is
+    to it; when they do, a sum in a fixed order.
+"""
+
+BACKWARD_2D = """
+    Examples
+    --------
+    >>> x = np.array([[1., 5., 5.], [5., 4., 9.]])
+    >>> output, indices = fastpool.maxpool2d(x, 2, 1, return_indices=True)
+    >>> fastpool.maxpool2d_backward([[10., 1.]], indices, x.shape, 2, 1)
+    array([[ 0., 10.,  0.],
+           [ 0.,  0.,  1.]])
+    """
+
+UNPOOL = """Put every value back to where its index says, and zero everywhere else.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., {outputs}), or (..., {outputs}, C) with ``layout="{last}"``
+        The output of a pooling, or anything of its shape.
+    indices : array_like of integers, shape of `x`
+        The indices of that pooling, of any integer dtype. Every one is checked.
+    kernel_size, stride, padding, dilation, index_format, layout
+        As they were given to `{pool}`.
+    output_size : {per_axis} or a whole shape, optional
+        The spatial sizes of the result, each less than one stride away from the default,
+        ``(OW - 1) * stride - pad_left - pad_right + dilation * (KW - 1) + 1``. Inputs of
+        several sizes pool to one shape; this says which one is meant. With padding "same"
+        the default is ``OW * stride``, and all of the sizes that pool to OW are below.
+    out : ndarray, optional
+        Where to put the result; no overlap with `x` and `indices`.
+    backend : {{"auto", "numpy", "numba"}}, optional
+        As in `{pool}`.
+
+    Returns
+    -------
+    output : ndarray, shape (..., {shape}) or (..., {shape}, C), dtype of `x`
+        Where two indices are equal, the later output position in row-major order wins.
+
+    Raises
+    ------
+    IndexError
+        An index lies outside the plane, the window or the input. Flat indices may name any
+        cell of the plane, as in PyTorch. What `out` holds is then undefined.
+    TypeError
+        As in `{pool}`, and for indices whose dtype cannot count the cells of a plane: these are
+        window indices, and `index_format` must say so.
+    ValueError, MemoryError, BackendUnavailable
+        As in `{pool}`.
+"""
+
+UNPOOL_2D = """
+    Examples
+    --------
+    >>> fastpool.maxunpool2d([[5, 9]], [[1, 6]], 2)
+    array([[0, 5, 0, 0],
+           [0, 0, 9, 0]])
+    """

@@ -1,0 +1,1 @@
+"""Compilation: what is compiled and how, run and kept; nothing here knows about pooling."""

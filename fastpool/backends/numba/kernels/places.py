@@ -1,0 +1,64 @@
+"""What compiled code reads from its table: axes, strides, and where planes and windows lie."""
+
+from __future__ import annotations
+
+from ..compile.jit import inlined
+from ..table import (
+    CHANNEL,
+    COLUMN,
+    DILATION,
+    INNER,
+    OUTER,
+    OUTPUTS,
+    PAD,
+    ROW,
+    SIZE,
+    SPAN,
+    SPLIT,
+    STRIDE,
+    TAPS,
+)
+
+
+@inlined
+def axis(table, which):
+    """The seven numbers of an axis."""
+    return (
+        table[which + SIZE],
+        table[which + OUTPUTS],
+        table[which + TAPS],
+        table[which + STRIDE],
+        table[which + DILATION],
+        table[which + PAD],
+        table[which + SPAN],
+    )
+
+
+@inlined
+def strides(table, which):
+    """From one row, column and channel of an array to the next."""
+    return table[which + ROW], table[which + COLUMN], table[which + CHANNEL]
+
+
+@inlined
+def plane_origin(table, which, plane):
+    """Where plane number `plane` of an array begins; see `Memory`."""
+    split = table[which + SPLIT]
+    return plane // split * table[which + OUTER] + plane % split * table[which + INNER]
+
+
+@inlined
+def rows_of_plane(row, last_row, height):
+    """The plane that `row` lies in, and the rows of it from there up to `last_row`."""
+    plane = row // height
+    start = row - plane * height
+    return plane, start, min(height, start + last_row - row)
+
+
+@inlined
+def taps_inside(start, size, kernel_size, dilation):
+    """First tap of a window inside the input, and the one after its last."""
+    if start >= 0 and start + (kernel_size - 1) * dilation < size:
+        return 0, kernel_size
+    first = -(start // dilation) if start < 0 else 0
+    return first, min(kernel_size, -((start - size) // dilation))

@@ -1,0 +1,163 @@
+"""The table of a launch: what a kernel must know of a call, as one array of integers.
+
+::
+
+    DEPTH        HEIGHT       WIDTH        INPUT    OUTPUT   INDICES
+    | axis       | axis       | axis       | memory | memory | memory | CHANNELS, WINDOW | OWN ...
+
+An axis is seven numbers, at ``table[HEIGHT + STRIDE]`` and so on; the memory of an array is seven,
+in cells, at ``table[INPUT + ROW]``. A geometry of fewer axes has axes of one cell in front. What
+follows `OWN` belongs to the kernel, and `make_table` checks that it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ...rules.axis import SINGLE, Axis
+from ...rules.geometry import Geometry
+from .memory import Memory
+
+# Of an axis: cells, windows, taps of a window, and the numbers that say where these lie.
+SIZE, OUTPUTS, TAPS, STRIDE, DILATION, PAD, SPAN = range(7)
+DEPTH, HEIGHT, WIDTH = 0, 7, 14
+# Of the memory of an array: see `Memory`.
+SPLIT, OUTER, INNER, SLICE, ROW, COLUMN, CHANNEL = range(7)
+INPUT, OUTPUT, INDICES = 21, 28, 35
+CHANNELS, WINDOW, OWN = 42, 43, 44
+
+
+class Layout:
+    """The names of a kernel's own numbers, in their order from `OWN` on."""
+
+    def __init__(self, names: str) -> None:
+        self.names = tuple(names.split())
+
+    @property
+    def places(self) -> range:
+        """Where in the table they stand."""
+        return range(OWN, OWN + len(self.names))
+
+    def numbers(self, own: Mapping[int, int]) -> list[int]:
+        """A kernel's own numbers in order.
+
+        Raises
+        ------
+        ValueError
+            One is missing, or is not of this layout.
+        """
+        wrong = set(own) ^ set(self.places)
+        if wrong:
+            names = [self.names[place - OWN] if place in self.places else place for place in wrong]
+            raise ValueError(f"the table lacks, or has no place for, {names}")
+        return [own[place] for place in self.places]
+
+
+FORWARD = Layout(
+    """
+    ITEM_SIZE CODE_SIZE INDEX_SIZE INFINITY SLICE_STEP ROW_STEP COLUMN_STEP ROW_BITS TILE SLOTS
+    PITCH PHASES RING_STEP BATCH STAGE_STEP OUTPUT_STEP INDICES_STEP LINE_INDEX_SIZE GROUP
+    LAST_PLANE DENSE_STRIDE DENSE_CELLS AHEAD
+    REDUCE MERGE MERGE_ALL COMBINE COPY_ROW EMIT STAGE_ROWS SPREAD_VALUES SPREAD_INDICES STREAM_ROW
+    MEND_ROW FILL_TABLES
+    RING CODES PREFIX PREFIX_CODES FIRSTS COLUMNS STAGE DENSE DENSE_CODES LINE LINE_INDICES
+    """
+)
+(
+    ITEM_SIZE,  # bytes of a cell
+    CODE_SIZE,  # bytes of a code, 0 for none
+    INDEX_SIZE,  # bytes of an index, 0 for none
+    INFINITY,  # the bits of infinity of a 16-bit float, else 0
+    SLICE_STEP,  # what one tap back adds to a code
+    ROW_STEP,  # what one tap down adds to a code
+    COLUMN_STEP,  # what one tap right adds to a code
+    ROW_BITS,  # of the tap column in a code that is taken apart to become a flat index, else 0
+    TILE,  # windows of a row that are done together
+    SLOTS,  # rows of the ring
+    PITCH,  # cells from one row of the ring to the next
+    PHASES,  # rows of windows until rows of the input are shared again
+    RING_STEP,  # rows of the ring from one window to the next
+    BATCH,  # rows of windows that are done together
+    STAGE_STEP,  # bytes from one staged row to the next
+    OUTPUT_STEP,  # from one row that is written to the next; 0 for lines of the scratch
+    INDICES_STEP,
+    LINE_INDEX_SIZE,  # bytes of an index in those
+    GROUP,  # planes that are done together
+    LAST_PLANE,  # where the last group begins; it may overlap the one before
+    DENSE_STRIDE,  # of the windows of a row, before they are picked
+    DENSE_CELLS,  # cells of a tile of windows at that stride
+    AHEAD,  # cells from what is read to what is fetched meanwhile
+    # The functions for one row: their addresses, 0 for what is not needed.
+    REDUCE,
+    MERGE,
+    MERGE_ALL,  # where no tap lies outside
+    COMBINE,
+    COPY_ROW,
+    EMIT,
+    STAGE_ROWS,
+    SPREAD_VALUES,
+    SPREAD_INDICES,
+    STREAM_ROW,
+    MEND_ROW,
+    FILL_TABLES,
+    # Places in the scratch.
+    RING,
+    CODES,  # of the ring
+    PREFIX,  # extremes over the beginning of a block, or of what was seen of a volume
+    PREFIX_CODES,
+    FIRSTS,  # codes of the first taps inside
+    COLUMNS,  # of the windows
+    STAGE,  # rows of the input
+    DENSE,  # values of a row at stride 1
+    DENSE_CODES,
+    LINE,  # rows of the output
+    LINE_INDICES,
+) = FORWARD.places
+FUNCTIONS = range(REDUCE, RING)
+
+# Of the kernels that scatter any index: whether it can reach no further than its window, and
+# whether values are added.
+SCATTER = Layout("TIED ADD")
+TIED, ADD = SCATTER.places
+
+# Of the kernel that gathers: whether vectors are written past the caches.
+GATHER = Layout("PAST")
+(PAST,) = GATHER.places
+
+# Of the kernel that scatters in streams: see `kernels.streams`.
+STREAMS = Layout("LINE_CELLS BANDS PLANES ROWS TURNS COUNT")
+(
+    LINE_CELLS,  # cells of a line of outputs
+    BANDS,  # of a plane, each filled by a stream of its own
+    PLANES,  # that a stream fills
+    ROWS,  # of outputs that a stream sees in a step
+    TURNS,  # streams that take turns
+    COUNT,  # planes in all
+) = STREAMS.places
+
+
+def three_axes(geometry: Geometry) -> tuple[Axis, Axis, Axis]:
+    """Depth, height and width, those that the geometry lacks being of one cell."""
+    depth, height, width = (SINGLE,) * (3 - len(geometry.axes)) + geometry.axes
+    return depth, height, width
+
+
+def make_table(
+    geometry: Geometry,
+    window: bool,
+    memories: tuple[Memory, ...],
+    layout: Layout,
+    own: Mapping[int, int],
+) -> np.ndarray:
+    """The table of a geometry, the memory of input, output and indices, and a kernel's part."""
+    numbers: list[int] = []
+    for axis in three_axes(geometry):
+        numbers += (
+            axis.size, axis.output, axis.kernel, axis.stride, axis.dilation, axis.pad_low,
+            axis.span,
+        )  # fmt: skip
+    for memory in memories:
+        numbers += memory
+    return np.array([*numbers, geometry.channels, window, *layout.numbers(own)], np.int64)

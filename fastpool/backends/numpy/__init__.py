@@ -1,0 +1,69 @@
+"""The NumPy backend: advanced indexing and whole-array selection, one block at a time.
+
+How one routes a gradient to exactly one cell per window, for many images and channels,
+without a Python loop: the forward finds the *tap* of each window's first maximum as an
+integer array, taps and window starts add up to positions in the flattened block, and one
+indexing operation with them reads all maxima (`select`) or writes all gradients
+(`scatter`). Ties are settled by the strict comparison, once, in the forward.
+
+Arrays are canonical here: (leading axes, spatial axes, channels). Blocks are copied out of
+and into them, whatever their strides and byte order are, so that the working memory does not
+depend on the size of the input, and most of it stays in the cache (`blocks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ...rules.arrays import Storage
+from ...rules.call import Call
+from ..protocol import Entry
+from ..protocol import Plan as AnyPlan
+from .scatter import backward, unpool
+from .select import forward
+
+_PARTS: dict[str, Callable[..., int | None]] = {
+    "forward": forward,
+    "backward": backward,
+    "unpool": unpool,
+}
+
+
+class Plan:
+    """A call, whose arrays may lie anywhere."""
+
+    reason = "backend numpy, block by block"
+
+    def __init__(self, call: Call) -> None:
+        self._call, self._part = call, _PARTS[call.part]
+
+    def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> int | None:
+        """Fill the outputs; the position of the first bad index, or None."""
+        canonical = self._call.geometry.canonical
+        return self._part(self._call, *map(canonical, inputs), *map(canonical, outputs))
+
+
+def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
+    """How to answer a call."""
+    return Plan(call)
+
+
+def ready(plan: AnyPlan) -> bool:
+    """There is nothing to compile."""
+    return True
+
+
+def compile(plan: AnyPlan, complete: bool = False) -> None:  # noqa: A001
+    """There is nothing to compile."""
+
+
+def entry(plan: AnyPlan) -> Entry | None:
+    """There is no machine code."""
+    return None
+
+
+def describe() -> dict[str, str]:
+    """NumPy's version stands in every report."""
+    return {}

@@ -1,0 +1,85 @@
+"""What a backend is: a module with the functions of `Backend`, which makes plans and runs them.
+
+A plan is made once for all calls of a kind, and by the memory that their arrays lie in. To make one
+compiles nothing; `Backend.ready` and `Backend.compile` are about that. So "auto" can ask what a
+call would cost, `fastpool.warmup` can compile without a call, and jitted code can run what a plan
+runs without Python.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from ..rules.arrays import Storage
+from ..rules.call import Call
+
+
+class BackendUnavailable(ImportError):
+    """The backend that was asked for by name cannot be used here."""
+
+
+class Plan(Protocol):
+    """How a backend answers calls of one kind.
+
+    Attributes
+    ----------
+    reason : str
+        Which algorithm it takes and why, for the log.
+    """
+
+    @property
+    def reason(self) -> str: ...
+
+    def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> int | None:
+        """Fill the outputs.
+
+        The arrays have the shapes of the call and the memory of the plan. A forward has the input,
+        and one output or two; a backward and an unpooling have values and indices, and one output.
+
+        Returns
+        -------
+        int or None
+            The C-order position of the first bad index, or None.
+        """
+
+
+class Entry(NamedTuple):
+    """A plan as machine code: ``address(x, output, indices, scratch, table, 0, rows)``.
+
+    All arguments are 64-bit integers, the first four of them addresses of cells. It returns -1, or
+    0 or more if some index is bad, which need not be the first one.
+    """
+
+    address: int
+    table: np.ndarray
+    scratch: int  # bytes
+    rows: int
+
+
+class Backend(Protocol):
+    """The functions of a backend's module."""
+
+    def plan(self, call: Call, storages: tuple[Storage, ...]) -> Plan:
+        """How to answer a call whose inputs and outputs lie in this memory; it has some cells."""
+
+    def ready(self, plan: Plan) -> bool:
+        """Whether a plan can run without compiling anything first; it may load files."""
+
+    def compile(self, plan: Plan, complete: bool = False) -> None:
+        """Compile what a plan needs.
+
+        With `complete`, also what it needs for a bad index, and on the threads of a large call.
+
+        Raises
+        ------
+        BackendUnavailable
+            The compiler failed.
+        """
+
+    def entry(self, plan: Plan) -> Entry | None:
+        """A plan for one thread that needs no Python, compiled; None if there is none."""
+
+    def describe(self) -> dict[str, str]:
+        """What a bug report should say of it: versions, threads, the processor."""

@@ -1,0 +1,1 @@
+"""The command line: information, a self-test, a demonstration, a benchmark."""

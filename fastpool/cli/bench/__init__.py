@@ -1,0 +1,141 @@
+"""``python -m fastpool bench``: fastpool beside other libraries and the limit of a copy."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+import fastpool
+
+from . import measure, overhead, plot, tables
+from .peers import CONTENDERS, COPY, FASTPOOL, PEERS, peer_version
+from .problems import BACKWARD, FLAT, VALUES, WINDOW
+
+# What --cases takes besides the cases.
+OVERHEAD, KERNEL_SIZES = PARTS = ("overhead", "kernels")
+LEGEND = """\
+F: maxima and flat int64 indices; W: maxima and window indices; V: maxima alone;
+backward: from F; limit: a copy that reads and writes as many bytes."""
+
+
+def run(
+    cases: Sequence[str] = (*measure.CASES, *PARTS),
+    rounds: int = measure.ROUNDS,
+    threads: int | None = None,
+    picture: str | None = None,
+    sweep: bool = False,
+) -> int:
+    """Measure, print, and draw on request; the exit status.
+
+    0: done. 1: a contender computes something else than fastpool. 2: it cannot run.
+    """
+    threads = threads or measure.available_threads()
+    try:
+        for name in (FASTPOOL, *(("torch",) if sweep else ())):
+            CONTENDERS[name](measure.TINY, VALUES, threads)
+        figure = plot.new_figure(picture) if picture else None
+    except (ImportError, NotImplementedError, OSError, ValueError) as error:
+        print(f"bench cannot run: {error}", file=sys.stderr)
+        return 2
+    machine = f"{processor()}, {threads} thread{'s' * (threads > 1)}"
+    print(f"fastpool {fastpool.__version__} on {machine}")
+    print(versions(["torch"] if sweep else PEERS))
+    few, slow = min(rounds, measure.SLOW_ROUNDS), 1e3 * measure.SLOW
+    print(f"float32, the least of {rounds} interleaved rounds", end="")
+    print(f" ({few} of calls of more than {slow:.0f} ms)")
+    try:
+        if sweep:
+            run_sweep(rounds, threads, figure, machine)
+        else:
+            run_cases(cases, rounds, threads, figure, machine)
+    except measure.Disagreement as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        return 1
+    if figure:
+        figure.savefig(picture)
+        print(f"\nPicture: {picture}")
+    return 0
+
+
+def run_cases(cases: Sequence[str], rounds: int, threads: int, figure: Any, machine: str) -> None:
+    """Measure the cases and parts that are asked for; print their tables, draw their panels."""
+    print(LEGEND, end="\n\n")
+    results: dict[str, measure.Times] = {}
+    for case in (case for case in cases if case in measure.CASES):
+        problem, start = measure.CASES[case], time.perf_counter()
+        results[case] = measure.measure(problem, measure.FORWARD_PLAN, threads, rounds)
+        results[case] |= measure.measure(problem, measure.BACKWARD_PLAN, threads, rounds)
+        print(f"{case} {problem}: measured in {time.perf_counter() - start:.0f} s", flush=True)
+    if results:
+        tables.print_speedups(results)
+        tables.print_milliseconds(results)
+    if OVERHEAD in cases:
+        tables.print_overhead(overhead.measure_overhead(threads, rounds))
+    kernels = measure.measure_kernels(threads, rounds) if KERNEL_SIZES in cases else {}
+    if kernels:
+        tables.print_kernels(kernels)
+    if figure:
+        bars = {
+            f"{tables.LABELS[task]}: {name}": tables.speedups(results, task, (name,))
+            for task, names in (measure.FORWARD_PLAN | measure.BACKWARD_PLAN).items()
+            for name in names
+            if name not in (FASTPOOL, COPY)
+        }
+        shares = {
+            label: tables.speedups(results, task, (COPY,))
+            for label, task in {"forward, W": WINDOW, "backward": BACKWARD}.items()
+        }
+        costs = {
+            f"{tables.LABELS[task]}, stride {stride}": {
+                kernel: kernels[task, stride, kernel] / kernels[task, stride, measure.REFERENCE]
+                for kernel in measure.KERNELS
+            }
+            for task, stride in dict.fromkeys(key[:2] for key in kernels)
+        }
+        names = {
+            case: "\n".join([case, "x".join(map(str, problem.shape)), problem.window])
+            for case, problem in measure.CASES.items()
+            if case in results
+        }
+        plot.draw(figure, names, bars, shares, costs, machine)
+
+
+def run_sweep(rounds: int, threads: int, figure: Any, machine: str) -> None:
+    """Speed-up against torch over kernel, stride and dilation, and where it is least."""
+    results = measure.measure_sweep(threads, rounds)
+    grid = np.reshape(
+        [times["torch", FLAT] / times[FASTPOOL, FLAT] for times in results.values()],
+        [len(values) for values in measure.SWEEP.values()],
+    )
+    tables.print_sweep(grid, results)
+    if figure:
+        plot.draw_sweep(figure, grid, measure.SWEEP, f"{measure.SWEEP_SHAPE}, {machine}")
+
+
+def processor() -> str:
+    """The name of the processor, as the system tells it."""
+    try:
+        with open("/proc/cpuinfo") as lines:
+            names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def versions(names: Iterable[str]) -> str:
+    """The versions of all that is compared, and what is left out because it cannot be imported."""
+    present = [f"Python {platform.python_version()}", f"NumPy {np.__version__}"]
+    present.append(f"Numba {import_module('numba').__version__}")
+    absent = []
+    for name in names:
+        try:
+            present.append(f"{name} {peer_version(name)}")
+        except NotImplementedError as reason:
+            absent.append(f"\nwithout {name}: {reason}")
+    return ", ".join(present) + "".join(absent)

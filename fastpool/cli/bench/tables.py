@@ -1,0 +1,146 @@
+"""The tables that ``python -m fastpool bench`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from . import measure
+from .measure import Times
+from .peers import COPY, FASTPOOL, NUMPY
+from .problems import BACKWARD, CHANNELS_LAST, FLAT, VALUES, WINDOW, Problem
+
+# The columns of the table of speed-ups: the task, and the contenders of which the best counts.
+COLUMNS = {
+    "F: torch": (FLAT, ("torch",)),
+    "F, NHWC: torch": (CHANNELS_LAST, ("torch",)),
+    "V: OpenVINO or ONNX Runtime": (VALUES, ("OpenVINO", "ONNX Runtime")),
+    "F: NumPy backend": (FLAT, (NUMPY,)),
+    "W: limit": (WINDOW, (COPY,)),
+    "backward: torch": (BACKWARD, ("torch",)),
+    "backward: limit": (BACKWARD, (COPY,)),
+}
+LABELS = {FLAT: "F", WINDOW: "W", VALUES: "V", CHANNELS_LAST: "F, NHWC", BACKWARD: "backward"}
+
+
+def speedups(results: Mapping[str, Times], task: str, names: Iterable[str]) -> dict[str, float]:
+    """By case, how many times as fast as the fastest of `names` fastpool is at `task`."""
+    return {
+        case: min(others) / times[FASTPOOL, task]
+        for case, times in results.items()
+        if (others := [times[name, task] for name in names if (name, task) in times])
+    }
+
+
+def print_speedups(results: Mapping[str, Times]) -> None:
+    """One row a case; a column without any number is left out."""
+    columns = {label: speedups(results, *column) for label, column in COLUMNS.items()}
+    columns = {label: column for label, column in columns.items() if column}
+    print_table(
+        "Times as fast as others, and the share of the limit",
+        ["case", *columns],
+        [
+            [f"{case} {measure.CASES[case]}"]
+            + [
+                (share if "limit" in label else multiple)(column.get(case))
+                for label, column in columns.items()
+            ]
+            for case in results
+        ],
+    )
+
+
+def print_milliseconds(results: Mapping[str, Times]) -> None:
+    """One row a contender, one column a case."""
+    plan = measure.FORWARD_PLAN | measure.BACKWARD_PLAN
+    keys = [(name, task) for task, names in plan.items() for name in names]
+    print_table(
+        "Milliseconds",
+        ["", *results],
+        [
+            [f"{LABELS[task]}: {name}"]
+            + [milliseconds(times.get((name, task))) for times in results.values()]
+            for name, task in keys
+            if any((name, task) in times for times in results.values())
+        ],
+    )
+
+
+def print_overhead(seconds: Mapping[tuple[str, str], float]) -> None:
+    """One row a task and contender."""
+    print_table(
+        f"Overhead: one call on {measure.TINY}",
+        ["", "microseconds", "of fastpool's"],
+        [
+            [f"{what}: {name}", f"{1e6 * each:.2f}", f"{each / seconds[what, FASTPOOL]:.2f}"]
+            for (what, name), each in seconds.items()
+        ],
+    )
+
+
+def print_kernels(seconds: Mapping[tuple[str, int, int], float]) -> None:
+    """Two rows a task and stride: the milliseconds, and the ratio to the reference kernel's."""
+    rows = []
+    for task, stride in dict.fromkeys(key[:2] for key in seconds):
+        cells = [seconds[task, stride, kernel] for kernel in measure.KERNELS]
+        reference = seconds[task, stride, measure.REFERENCE]
+        label = f"{LABELS[task]}, stride {stride}"
+        rows.append([f"{label}, ms", *map(milliseconds, cells)])
+        rows.append(
+            [f"{label}, of k{measure.REFERENCE}'s", *(share(cell / reference) for cell in cells)]
+        )
+    title = f"Kernel size: fastpool on {measure.KERNEL_SHAPE} with padding k // 2"
+    print_table(title, ["", *(f"k{kernel}" for kernel in measure.KERNELS)], rows)
+
+
+def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table in Markdown, with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    print(f"\n{title}\n")
+    for row in (head, ["-" * width for width in widths], *rows):
+        first, *others = zip(row, widths, strict=True)
+        cells = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+        print(f"| {' | '.join(cells)} |")
+
+
+def multiple(ratio: float | None) -> str:
+    """A speed-up, with two digits."""
+    return "" if ratio is None else f"{ratio:.{0 if ratio >= 9.95 else 1}f}x"
+
+
+def share(ratio: float | None) -> str:
+    """A ratio, with two digits after the point."""
+    return "" if ratio is None else f"{ratio:.2f}"
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Milliseconds, with three digits, or all that stand before the point."""
+    if seconds is None:
+        return ""
+    number = 1e3 * seconds
+    return f"{number:.{0 if number >= 99.5 else 1 if number >= 9.95 else 2}f}"
+
+
+def print_sweep(grid: np.ndarray, results: Mapping[Problem, Times]) -> None:
+    """The grid of speed-ups, by dilation, stride and kernel, and where they are least."""
+    dilations, strides, kernels = measure.SWEEP.values()
+    print_table(
+        f"F, times as fast as torch, on {measure.SWEEP_SHAPE} with padding (k - 1) // 2",
+        ["dilation", "stride", *(f"k{kernel}" for kernel in kernels)],
+        [
+            [str(dilation), str(stride), *map(multiple, grid[i, j])]
+            for i, dilation in enumerate(dilations)
+            for j, stride in enumerate(strides)
+        ],
+    )
+    worst = sorted(zip(grid.flat, results.items(), strict=True), key=lambda item: item[0])[:5]
+    print_table(
+        "The five worst",
+        ["", "speed-up", "fastpool, ms", "torch, ms"],
+        [
+            [str(problem), f"{ratio:.2f}"]
+            + [milliseconds(times[name, FLAT]) for name in (FASTPOOL, "torch")]
+            for ratio, (problem, times) in worst
+        ],
+    )

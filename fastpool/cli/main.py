@@ -1,0 +1,65 @@
+"""The argument parser of ``python -m fastpool``, and the call of each command."""
+
+from __future__ import annotations
+
+import argparse
+
+import fastpool
+
+from . import bench, check, demo, info
+from .bench import measure
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; the exit status is 0 if all is well."""
+    options = _parser().parse_args(arguments)
+    if options.command == "info":
+        return info.run()
+    if options.command == "check":
+        return check.run(options.cases, options.seed)
+    if options.command == "bench":
+        return bench.run(
+            options.cases, options.rounds, options.threads, options.plot, options.sweep
+        )
+    return demo.run(options.output, options.epochs)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m fastpool", description=fastpool.__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands.add_parser("info", help="versions, backends, threads, vectors, cache, defaults")
+    checking = commands.add_parser(
+        "check", help="compare the backends on this machine, byte by byte, on random cases"
+    )
+    checking.add_argument("--cases", type=_count, default=500, help="how many (default 500)")
+    checking.add_argument("--seed", type=int, default=0, help="of the random cases (default 0)")
+    training = commands.add_parser(
+        "demo", help="train a network on handwritten digits with each backend, and draw it"
+    )
+    training.add_argument("--output", default="fastpool-demo.png", help="the picture's path")
+    training.add_argument("--epochs", type=_count, default=demo.EPOCHS, help="how long to train")
+    measuring = commands.add_parser(
+        "bench", help="measure fastpool beside other libraries, and print and draw the ratios"
+    )
+    every = (*measure.CASES, *bench.PARTS)
+    listed = f"of {' '.join(every)} (default: all)"
+    measuring.add_argument(
+        "--cases", nargs="+", choices=every, default=every, metavar="X", help=listed
+    )
+    rounds = measure.ROUNDS
+    measuring.add_argument("--rounds", type=_count, default=rounds, help=f"(default {rounds})")
+    measuring.add_argument("--threads", type=_count, help="(default: the CPUs there are)")
+    measuring.add_argument("--plot", metavar="FILE", help="draw it too")
+    measuring.add_argument(
+        "--sweep",
+        action="store_true",
+        help="instead: kernel 1 to 16, stride 1 to 4, dilation 1 and 2 against torch",
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

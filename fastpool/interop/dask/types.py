@@ -1,0 +1,68 @@
+"""The signatures of the functions, each made for 1, 2 and 3 axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, SupportsIndex
+
+from ...api.types import BackendName, Entries, IndexFormat, Layout, Padding
+
+
+class Pool(Protocol):
+    """A forward pass that can return indices."""
+
+    def __call__(
+        self,
+        x: Any,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        padding: Padding = 0,
+        dilation: Entries = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+        *,
+        index_format: IndexFormat = "flat",
+        layout: Layout = ...,
+        backend: BackendName | None = None,
+    ) -> Any: ...
+
+
+class PoolBackward(Protocol):
+    """The gradient of such a forward pass."""
+
+    def __call__(
+        self,
+        grad_output: Any,
+        indices: Any,
+        input_shape: Sequence[SupportsIndex],
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        padding: Padding = 0,
+        dilation: Entries = 1,
+        ceil_mode: bool = False,
+        *,
+        index_format: IndexFormat = "flat",
+        layout: Layout = ...,
+        chunks: Any = None,
+        backend: BackendName | None = None,
+    ) -> Any: ...
+
+
+class Unpool(Protocol):
+    """The partial inverse of such a forward pass."""
+
+    def __call__(
+        self,
+        x: Any,
+        indices: Any,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        padding: Padding = 0,
+        output_size: Sequence[SupportsIndex] | None = None,
+        *,
+        dilation: Entries = 1,
+        index_format: IndexFormat = "flat",
+        layout: Layout = ...,
+        chunks: Any = None,
+        backend: BackendName | None = None,
+    ) -> Any: ...

@@ -1,0 +1,147 @@
+"""Four operations of JAX: how they are lowered, mapped and differentiated.
+
+JAX calls them by its callbacks, which get copies of its arrays and have their results copied.
+`jax.pure_callback` would put the arguments through ``jax.device_put`` as well, which for large ones
+needs another of XLA's threads, and where all of these are in callbacks, no call ever ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import Primitive
+from jax.extend.mlir import ir
+from jax.extend.mlir.dialects import stablehlo as hlo
+from jax.interpreters import ad, batching, mlir
+
+from . import host
+from .host import Pooling, Types
+
+
+def _is_wide(array: Any) -> bool:
+    return array.dtype.itemsize == 8
+
+
+def _tensor_type(array: Any) -> Any:
+    return ir.RankedTensorType.get(array.shape, mlir.dtype_to_ir_type(array.dtype))
+
+
+def _primitive(
+    name: str,
+    function: Callable[..., tuple[np.ndarray, ...]],
+    types: Callable[..., Types],
+) -> Primitive:
+    """An operation of JAX: a function of a pooling and arrays, and the types of its results.
+
+    The arrays of a call have equally many leading axes; one that is of length 1 in one of them
+    stands for as many as the other has.
+    """
+    primitive = Primitive(f"fastpool_{name}")
+    primitive.multiple_results = True
+
+    @partial(jax.jit, static_argnames="pooling")
+    def compiled(*operands: Any, pooling: Pooling) -> Any:
+        return primitive.bind(*operands, pooling=pooling)
+
+    def evaluate(*operands: Any, pooling: Pooling) -> Any:
+        with jax.disable_jit(False):
+            return compiled(*operands, pooling=pooling)
+
+    def evaluate_types(*operands: Any, pooling: Pooling) -> list[Any]:
+        # As variants of an operand's: they know too over which axes of a mesh the values vary.
+        return [
+            operands[-1].update(shape=shape, dtype=dtype, weak_type=False)
+            for shape, dtype in types(pooling, *operands)
+        ]
+
+    def lower(context: Any, *operands: Any, pooling: Pooling) -> Any:
+        # `jax.enable_x64` does not reach XLA's threads, where JAX would then round what has 64 bits
+        # to 32 of them. Two halves of 32 bits each pass.
+        passed = [
+            jax.core.ShapedArray((*result.shape, 2), np.uint32) if _is_wide(result) else result
+            for result in context.avals_out
+        ]
+
+        def call(*arrays: np.ndarray) -> list[np.ndarray]:
+            return [
+                result.view(np.uint32).reshape(*result.shape, 2) if _is_wide(result) else result
+                for result in function(pooling, *arrays)
+            ]
+
+        results, _, _ = mlir.emit_python_callback(
+            context.replace(avals_out=passed), call, None, list(operands), context.avals_in,
+            passed, has_side_effect=False,
+        )  # fmt: skip
+        return [
+            hlo.bitcast_convert(_tensor_type(kind), result) if _is_wide(kind) else result
+            for kind, result in zip(context.avals_out, results, strict=True)
+        ]
+
+    def batch(operands: Sequence[Any], axes: Sequence[int | None], *, pooling: Pooling) -> Any:
+        # A leading axis stays where it is, if all arrays have it there.
+        axis, *others = {axis for axis in axes if axis is not None}
+        if others or axis >= max(operand.ndim for operand in operands) - pooling.last:
+            axis = 0
+        operands = [
+            jnp.expand_dims(operand, axis) if at is None else jnp.moveaxis(operand, at, axis)
+            for operand, at in zip(operands, axes, strict=True)
+        ]
+        results = primitive.bind(*operands, pooling=pooling)
+        return results, [axis] * len(results)
+
+    primitive.def_impl(evaluate)
+    primitive.def_abstract_eval(evaluate_types)
+    mlir.register_lowering(primitive, lower)
+    batching.primitive_batchers[primitive] = batch
+    return primitive
+
+
+pool_p = _primitive("pool", host.pool, host.pool_types)
+pool_with_codes_p = _primitive("pool_with_codes", host.pool_with_codes, host.pool_with_codes_types)
+gather_p = _primitive("gather", host.gather, host.gather_types)
+scatter_p = _primitive("scatter", host.scatter, host.scatter_types)
+
+
+def _differentiate_with_codes(primals: Any, tangents: Any, *, pooling: Pooling) -> Any:
+    output, codes = pool_with_codes_p.bind(*primals, pooling=pooling)
+    (tangent,) = gather_p.bind(codes, *tangents, pooling=pooling)
+    return (output, codes), (tangent, ad.Zero(codes.aval.to_tangent_aval()))
+
+
+def _differentiate(primals: Any, tangents: Any, *, pooling: Pooling) -> Any:
+    """The values of the call with codes serve as values: one call in all."""
+    outputs, tangents = _differentiate_with_codes(primals, tangents, pooling=pooling)
+    return outputs[:1], tangents[:1]
+
+
+def _define_derivatives(primitive: Primitive, transposed: Primitive) -> None:
+    """Those of an operation that is linear in its last operand."""
+
+    def differentiate(primals: Any, tangents: Any, *, pooling: Pooling) -> Any:
+        return tuple(
+            primitive.bind(primals[0], operand, pooling=pooling)
+            for operand in (primals[1], tangents[1])
+        )
+
+    def transpose(cotangents: Any, codes: Any, operand: Any, *, pooling: Pooling) -> Any:
+        (cotangent,) = cotangents
+        if type(cotangent) is ad.Zero:
+            return None, ad.Zero(operand.aval)
+        (result,) = transposed.bind(codes, cotangent, pooling=pooling)
+        pairs = enumerate(zip(result.shape, operand.aval.shape, strict=True))
+        repeated = tuple(axis for axis, (many, one) in pairs if many != one)
+        return None, jnp.sum(result, repeated, keepdims=True) if repeated else result
+
+    ad.primitive_jvps[primitive] = differentiate
+    ad.primitive_transposes[primitive] = transpose
+
+
+ad.primitive_jvps[pool_p] = _differentiate
+ad.primitive_jvps[pool_with_codes_p] = _differentiate_with_codes
+_define_derivatives(gather_p, scatter_p)
+_define_derivatives(scatter_p, gather_p)

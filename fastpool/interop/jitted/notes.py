@@ -1,0 +1,101 @@
+"""The part of a call in jitted code that Python does: the answer, and a note for further calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import fastpool
+
+from ...dispatch import table
+from ...process.cache_folders import source_digest
+from ...process.threads import one_thread
+from ...rules import call as calls
+from ...rules.arrays import storage_of
+from ...rules.call import Call
+from ...rules.members import FUNCTIONS
+
+_MOST = 4096  # notes, after which Python answers calls of any further kind
+_notes: dict[tuple[int, ...], tuple[np.ndarray, ...]] = {}
+
+
+def sources_of_code() -> str:
+    """What tells this code from that of before an update."""
+    return source_digest() or fastpool.__version__
+
+
+def answer_in_python(
+    constants: tuple[str, str, str, str],
+    inputs: tuple[np.ndarray, ...],
+    arguments: tuple[Any, ...],
+    out: Any,
+    key: tuple[int, ...] | None,
+    sources: str,
+) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """Output, indices, and the address of a note for further calls; 0 for none.
+
+    Compiled code that Numba kept from before an update asks with other `sources`.
+    """
+    name, form, layout, index_type = constants
+    part = FUNCTIONS[name].part
+    options: dict[str, Any] = {"index_format": form, "layout": layout, "out": out}
+    given = arguments
+    if part == "forward":
+        given = (*arguments, bool(index_type))
+    elif part == "unpool":
+        given, options["dilation"] = arguments[:-1], arguments[-1]
+    with one_thread():
+        result = getattr(fastpool, name)(*inputs, *given, **options, backend=table.COMPILED)
+        output, indices = result if isinstance(result, tuple) else (result, None)
+        if out is None and indices is not None and indices.dtype != index_type:
+            raise ValueError(
+                f"{name}: window indices of kernel_size {arguments[0]} are {indices.dtype}; in "
+                f"jitted code, pass arrays as out, or a kernel_size that is a constant"
+            )
+        note = 0
+        if key is not None and sources == sources_of_code() and output.size:
+            note = _note(constants, inputs, arguments, output, indices, key)
+    return output, indices, note
+
+
+def _note(
+    constants: tuple[str, str, str, str],
+    inputs: tuple[np.ndarray, ...],
+    arguments: tuple[Any, ...],
+    output: np.ndarray,
+    indices: np.ndarray | None,
+    key: tuple[int, ...],
+) -> int:
+    """The address of the key, of kernel, table, bytes of scratch, rows, and the output's shape."""
+    if key not in _notes:
+        if len(_notes) >= _MOST:
+            return 0
+        outputs = (output,) if indices is None else (output, indices)
+        backend = table.load(table.COMPILED)
+        storages = tuple(map(storage_of, (*inputs, *outputs)))
+        entry = backend.entry(backend.plan(_call(constants, inputs, arguments), storages))
+        if entry is None:
+            return 0
+        numbers = entry.address, entry.table.ctypes.data, entry.scratch, entry.rows
+        note = np.array([*key, *numbers, *output.shape], np.int64)
+        # Another thread may have been faster, and its note be in use.
+        _notes.setdefault(key, (note, entry.table))
+    return _notes[key][0].ctypes.data
+
+
+def _call(
+    constants: tuple[str, str, str, str],
+    inputs: tuple[np.ndarray, ...],
+    arguments: tuple[Any, ...],
+) -> Call:
+    """The call that was just answered."""
+    name, form, layout, index_type = constants
+    function, x = FUNCTIONS[name], inputs[0]
+    if function.part == "forward":
+        rules = *arguments, bool(index_type), form, layout
+        return calls.forward(function, "x", x.shape, x.dtype, *rules)
+    kinds, rules = (x.dtype, inputs[1].dtype), (*arguments, form, layout)
+    if function.part == "backward":
+        return calls.backward(function, *kinds, *rules)
+    return calls.unpool(function, x.shape, *kinds, *rules)

@@ -1,0 +1,112 @@
+"""What an operator asks of fastpool: calls, made once for all tensors of a shape and dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from ...api.execute import execute_call
+from ...process.threads import one_thread
+from ...rules import arrays
+from ...rules import call as calls
+from ...rules.arguments import Integers
+from ...rules.call import Call
+from ...rules.geometry import output_length
+from ...rules.indices import dtype_of
+from ...rules.members import FUNCTIONS
+
+NAME = "max_pool2d"
+# kernel_size, stride, padding and dilation, each a pair, and ceil_mode.
+Windows: TypeAlias = tuple[Integers, Integers, Integers, Integers, bool]
+
+_FORWARD = replace(FUNCTIONS["maxpool2d"], name=NAME)
+_BACKWARD = FUNCTIONS["maxpool2d_backward"]
+_ANY = np.dtype(np.uint8)
+_MOST = 1024  # calls that each of the functions below remembers
+
+
+def as_windows(
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+) -> Windows:
+    """The arguments of an operator, to look up what is remembered."""
+    return tuple(kernel_size), tuple(stride), tuple(padding), tuple(dilation), ceil_mode
+
+
+@lru_cache(maxsize=_MOST)
+def of_shape(shape: tuple[int, ...], windows: Windows, window: bool) -> Call:
+    """The call that pools a tensor of a shape, of whatever dtype."""
+    form = "window" if window else "flat"
+    rules = *windows, False, form, "NCHW"
+    return calls.forward(_FORWARD, "input", tuple(shape), _ANY, *rules)
+
+
+@lru_cache(maxsize=_MOST)
+def forward(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    windows: Windows,
+    return_indices: bool,
+    window: bool,
+    channels_last: bool,
+) -> tuple[Call, tuple[int, ...]]:
+    """The call that pools a tensor, and the shape of what it returns, which is a tensor's too."""
+    call = of_shape(shape, windows, window)
+    output_shape, geometry = call.geometry.output_shape, call.geometry
+    arrays.check_dtype(NAME, "input", dtype)
+    index_dtype = dtype_of(geometry, call.index_format) if return_indices else None
+    if channels_last:
+        images, channels = geometry.lead
+        geometry = replace(geometry, lead=(images,), channels=channels, layout="NHWC")
+    call = replace(call, geometry=geometry, dtype=dtype, index_dtype=index_dtype)
+    return call, output_shape
+
+
+@lru_cache(maxsize=_MOST)
+def backward(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    index_shape: tuple[int, ...],
+    index_dtype: np.dtype[Any],
+    input_shape: tuple[int, ...],
+    windows: Windows,
+    window: bool,
+    channels_last: bool,
+) -> Call:
+    """The call that scatters gradients; all shapes are those of arrays."""
+    form, layout = "window" if window else "flat", "NHWC" if channels_last else "NCHW"
+    arrays.check_dtype(_BACKWARD.name, "grad_output", dtype)
+    rules = input_shape, *windows, form, layout
+    call = calls.backward(_BACKWARD, dtype, index_dtype, *rules)
+    arrays.check_shape(_BACKWARD.name, "grad_output", shape, call.geometry.output_shape)
+    call.check_indices(index_shape, index_dtype)
+    return call
+
+
+def output_of(shape: Sequence[Any], windows: Sequence[Any]) -> tuple[Any, ...]:
+    """The shape of the output, also if a compiler's symbols stand for numbers."""
+    *pairs, ceil_mode = windows
+    if all(type(number) is int for numbers in (shape, *pairs) for number in numbers):
+        return of_shape(tuple(shape), as_windows(*windows), False).geometry.output_shape
+    sizes = [
+        output_length(size, pad, pad, gap * (kernel - 1) + 1, step, ceil_mode)
+        for size, kernel, step, pad, gap in zip(shape[-2:], *pairs, strict=True)
+    ]
+    return (*shape[:-2], *sizes)
+
+
+def run(call: Call, inputs: tuple[np.ndarray, ...], out: Any) -> None:
+    """Fill `out`, with one thread where PyTorch uses one."""
+    if torch.get_num_threads() > 1:
+        execute_call(call, inputs, out, None)
+    else:
+        with one_thread():
+            execute_call(call, inputs, out, None)

@@ -1,0 +1,131 @@
+"""The operators that PyTorch sees: on tensors' memory, and as fakes for its compilers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ...rules.indices import gather as gathered
+from . import calls
+from .calls import as_windows, output_of
+from .tensors import as_array, empty, index_type, is_channels_last
+
+
+def _operator(name: str) -> Any:
+    return torch.library.custom_op(f"fastpool::{name}", mutates_args=(), device_types="cpu")
+
+
+@_operator("max_pool2d")
+def pool(
+    input: torch.Tensor,  # noqa: A002
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+) -> torch.Tensor:
+    """The maxima alone."""
+    windows = as_windows(kernel_size, stride, padding, dilation, ceil_mode)
+    channels_last = is_channels_last(input)
+    array = as_array(input, channels_last)
+    call, shape = calls.forward(input.shape, array.dtype, windows, False, False, channels_last)
+    output = empty(shape, input.dtype, input.device, channels_last)
+    calls.run(call, (array,), as_array(output, channels_last))
+    return output
+
+
+@_operator("max_pool2d_with_indices")
+def pool_with_indices(
+    input: torch.Tensor,  # noqa: A002
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+    window: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The maxima, and window or flat indices."""
+    windows = as_windows(kernel_size, stride, padding, dilation, ceil_mode)
+    channels_last = is_channels_last(input)
+    array = as_array(input, channels_last)
+    call, shape = calls.forward(input.shape, array.dtype, windows, True, window, channels_last)
+    output = empty(shape, input.dtype, input.device, channels_last)
+    indices = empty(shape, index_type(kernel_size, window), input.device, channels_last)
+    calls.run(call, (array,), (as_array(output, channels_last), as_array(indices, channels_last)))
+    return output, indices
+
+
+@_operator("max_pool2d_backward")
+def scatter(
+    grad_output: torch.Tensor,
+    indices: torch.Tensor,
+    input_shape: Sequence[int],
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+    window: bool,
+    channels_last: bool,
+) -> torch.Tensor:
+    """Add every gradient to its cell; the result is in a memory format."""
+    windows = as_windows(kernel_size, stride, padding, dilation, ceil_mode)
+    result = empty(input_shape, grad_output.dtype, grad_output.device, channels_last)
+    out = as_array(result, channels_last)
+    if grad_output.stride(1 if channels_last else -1) != 1:
+        # In the other memory format, or of a sum: twice to ten times as slow as a copy and its use.
+        form = torch.channels_last if channels_last else torch.contiguous_format
+        grad_output = grad_output.contiguous(memory_format=form)
+    gradient, codes = as_array(grad_output, channels_last), as_array(indices, channels_last)
+    call = calls.backward(
+        gradient.shape, gradient.dtype, codes.shape, codes.dtype, out.shape, windows, window,
+        channels_last,
+    )  # fmt: skip
+    calls.run(call, (gradient, codes), out)
+    return result
+
+
+@_operator("max_pool2d_gather")
+def gather(
+    cells: torch.Tensor,
+    indices: torch.Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+    window: bool,
+) -> torch.Tensor:
+    """The cells that indices name."""
+    windows = as_windows(kernel_size, stride, padding, dilation, ceil_mode)
+    geometry = calls.of_shape(cells.shape, windows, window).geometry
+    result = empty(indices.shape, cells.dtype, cells.device, False)
+    as_array(result)[...] = gathered(as_array(cells), as_array(indices), geometry, window)
+    return result
+
+
+@pool.register_fake
+def _(input: torch.Tensor, *windows: Any) -> torch.Tensor:  # noqa: A002
+    shape = output_of(input.shape, windows)
+    return empty(shape, input.dtype, input.device, is_channels_last(input))
+
+
+@pool_with_indices.register_fake
+def _(input: torch.Tensor, *rest: Any) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: A002
+    *windows, window = rest
+    shape, channels_last = output_of(input.shape, tuple(windows)), is_channels_last(input)
+    output = empty(shape, input.dtype, input.device, channels_last)
+    codes = index_type(windows[0], window)
+    return output, empty(shape, codes, input.device, channels_last)
+
+
+@scatter.register_fake
+def _(grad_output: torch.Tensor, indices: torch.Tensor, *rest: Any) -> torch.Tensor:
+    return empty(rest[0], grad_output.dtype, grad_output.device, rest[-1])
+
+
+@gather.register_fake
+def _(cells: torch.Tensor, indices: torch.Tensor, *rest: Any) -> torch.Tensor:
+    return empty(indices.shape, cells.dtype, cells.device, False)

@@ -1,0 +1,1 @@
+"""The process that fastpool runs in: forks, signals, threads, folders, what is logged."""

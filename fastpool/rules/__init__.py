@@ -1,0 +1,1 @@
+"""The rules of pooling, on integers and records alone; they know no backend."""

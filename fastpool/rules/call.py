@@ -1,0 +1,290 @@
+"""What a call asks for: one record, made once from what the user wrote, for every layer below.
+
+Public functions make it, backends plan from it, and adapters keep it: as JAX's static parameter,
+as a part of Dask's token, as the key of what PyTorch's operators remember.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from . import arguments, indices
+from .arguments import IndexFormat, check_choice, check_flag
+from .axis import Axis
+from .geometry import LAYOUTS, Geometry, pooled, unpooled
+from .operation import Operation
+
+# What a function does: pool, route gradients back, or put values back.
+Part = Literal["forward", "backward", "unpool"]
+
+
+@dataclass(frozen=True)
+class Function:
+    """One public function.
+
+    Attributes
+    ----------
+    name : str
+        As messages call it.
+    part : {"forward", "backward", "unpool"}
+        What it does.
+    operation : Operation
+        What it reduces a window to.
+    dimensions : int
+        How many spatial axes it has.
+    inputs : tuple of str
+        The names of its arrays.
+    """
+
+    name: str
+    part: Part
+    operation: Operation
+    dimensions: int
+    inputs: tuple[str, ...]
+
+    @property
+    def layouts(self) -> tuple[str, str]:
+        """Channels first, and channels last."""
+        return LAYOUTS[self.dimensions]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a function, checked.
+
+    Attributes
+    ----------
+    function : Function
+        Which one.
+    geometry : Geometry
+        The pooling; an unpooling's output is the geometry's input.
+    index_format : {"flat", "window"}
+        What an index counts.
+    dtype : numpy.dtype
+        Of the values, in the machine's byte order.
+    index_dtype : numpy.dtype or None
+        Of the indices that are returned or come in; None for a forward without them.
+    """
+
+    function: Function
+    geometry: Geometry
+    index_format: IndexFormat
+    dtype: np.dtype[Any]
+    index_dtype: np.dtype[Any] | None
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.function.name
+
+    @property
+    def part(self) -> Part:
+        """What the function does."""
+        return self.function.part
+
+    @property
+    def operation(self) -> Operation:
+        """What a window is reduced to."""
+        return self.function.operation
+
+    @property
+    def window(self) -> bool:
+        """Whether indices count the taps of the window."""
+        return self.index_format == "window"
+
+    @property
+    def tied(self) -> bool:
+        """Whether an index can name no cell beyond its own window."""
+        return self.part == "backward" or self.window
+
+    @property
+    def inputs(self) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]:
+        """The shape and native dtype of each array that the call takes."""
+        geometry = self.geometry
+        if self.part == "forward":
+            return ((geometry.input_shape, self.dtype),)
+        codes = np.dtype(np.int64) if self.index_dtype is None else self.index_dtype
+        return (geometry.output_shape, self.dtype), (geometry.output_shape, codes)
+
+    @property
+    def results(self) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]:
+        """The shape and dtype of each array that the call makes."""
+        geometry = self.geometry
+        if self.part != "forward":
+            return ((geometry.input_shape, self.dtype),)
+        output = geometry.output_shape, self.dtype
+        if self.index_dtype is None:
+            return (output,)
+        return output, (geometry.output_shape, self.index_dtype)
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What "auto" counts together: the calls that need the same kernels, more or less."""
+        return self.name, self.dtype, self.index_dtype, self.geometry.windows
+
+    def check_indices(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        """Check indices that come in by their shape and dtype.
+
+        Raises
+        ------
+        TypeError
+            They are no integers, or too narrow for the cells that flat indices count: then they
+            are window indices.
+        ValueError
+            They have another shape than the output.
+        """
+        required, cells = self.geometry.output_shape, math.prod(self.geometry.sizes)
+        if dtype.kind not in "iu":
+            raise TypeError(f"{self.name}: indices must be integers, got dtype {dtype}")
+        if shape != required:
+            raise ValueError(f"{self.name}: indices has shape {shape}, required is {required}")
+        narrow = dtype.itemsize < 8 and cells - 1 > np.iinfo(dtype).max
+        if narrow and not self.window:
+            raise TypeError(
+                f"{self.name}: indices of dtype {dtype} cannot count the {cells} cells of a plane; "
+                f'are they window indices? Then pass index_format="window"'
+            )
+
+    def bad_index(self, position: tuple[int, ...], value: object) -> IndexError:
+        """What is raised for an index; its attribute `position` serves who passed a part."""
+        where = "a tap of its window inside the input" if self.tied else "a cell of the plane"
+        error = IndexError(
+            f"{self.name}: indices{list(position)} = {value} is not {where} "
+            f"(index_format {self.index_format!r}, plane {self.geometry.sizes})"
+        )
+        error.position = position  # type: ignore[attr-defined]
+        return error
+
+    def with_axes(self, axes: tuple[Axis, ...], lead: tuple[int, ...], channels: int) -> Call:
+        """The same windows on other cells: what a chunk of an array is pooled by."""
+        geometry = replace(self.geometry, axes=axes, lead=lead, channels=channels)
+        return replace(self, geometry=geometry)
+
+    def with_lead(self, lead: tuple[int, ...]) -> Call:
+        """The same planes, more or fewer of them."""
+        return replace(self, geometry=replace(self.geometry, lead=lead))
+
+
+def forward(
+    function: Function,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    kernel_size: object,
+    stride: object,
+    padding: object,
+    dilation: object,
+    ceil_mode: object,
+    return_indices: object,
+    index_format: object,
+    layout: object,
+) -> Call:
+    """A call that pools an input of `shape`, which messages call `name`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or value, or some window would hold no cell.
+    """
+    check_flag(function.name, "return_indices", return_indices)
+    geometry, form = _pooling(
+        function, name, shape, kernel_size, stride, padding, dilation, ceil_mode, index_format,
+        layout,
+    )  # fmt: skip
+    index_dtype = indices.dtype_of(geometry, form) if return_indices else None
+    return Call(function, geometry, form, _native(dtype), index_dtype)
+
+
+def backward(
+    function: Function,
+    dtype: np.dtype[Any],
+    index_dtype: np.dtype[Any],
+    input_shape: object,
+    kernel_size: object,
+    stride: object,
+    padding: object,
+    dilation: object,
+    ceil_mode: object,
+    index_format: object,
+    layout: object,
+) -> Call:
+    """A call that routes gradients back to an input of `input_shape`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `forward`.
+    """
+    shape = arguments.input_sizes(function.name, input_shape)
+    geometry, form = _pooling(
+        function, "input_shape", shape, kernel_size, stride, padding, dilation, ceil_mode,
+        index_format, layout,
+    )  # fmt: skip
+    return Call(function, geometry, form, _native(dtype), _native(index_dtype))
+
+
+def unpool(
+    function: Function,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    index_dtype: np.dtype[Any],
+    kernel_size: object,
+    stride: object,
+    padding: object,
+    output_size: object,
+    dilation: object,
+    index_format: object,
+    layout: object,
+) -> Call:
+    """A call that puts values of `shape` back to where their indices say.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `forward`.
+    """
+    name = function.name
+    spec = arguments.windows(name, function.dimensions, kernel_size, stride, padding, dilation)
+    order, form = _layout(function, layout), _index_format(name, index_format)
+    indices.check_taps(name, spec.kernel, form)
+    geometry = unpooled(name, shape, spec, output_size, order)
+    return Call(function, geometry, form, _native(dtype), _native(index_dtype))
+
+
+def _pooling(
+    function: Function,
+    name: str,
+    shape: tuple[int, ...],
+    kernel_size: object,
+    stride: object,
+    padding: object,
+    dilation: object,
+    ceil_mode: object,
+    index_format: object,
+    layout: object,
+) -> tuple[Geometry, IndexFormat]:
+    called = function.name
+    spec = arguments.windows(called, function.dimensions, kernel_size, stride, padding, dilation)
+    check_flag(called, "ceil_mode", ceil_mode)
+    order, form = _layout(function, layout), _index_format(called, index_format)
+    geometry = pooled(called, name, shape, spec, bool(ceil_mode), order)
+    indices.check_taps(called, spec.kernel, form)
+    return geometry, form
+
+
+def _layout(function: Function, layout: object) -> str:
+    check_choice(function.name, "layout", layout, function.layouts)
+    return str(layout)
+
+
+def _index_format(name: str, index_format: object) -> IndexFormat:
+    check_choice(name, "index_format", index_format, ("flat", "window"))
+    return "flat" if index_format == "flat" else "window"
+
+
+def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype if dtype.isnative else dtype.newbyteorder("=")

@@ -1,0 +1,35 @@
+"""What a window is reduced to: one record for each member of the family.
+
+Backends, their choice of an algorithm, and the functions ask the record, never a name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Operation:
+    """How the cells of a window become one value.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the functions: "max" in ``maxpool2d``.
+    picks_cell : bool
+        Whether the value is one of the window's cells, which then has an index.
+    idempotent : bool
+        Whether a cell may be seen twice. Then windows can be put together from parts that overlap
+        (doubling), or from the ends of blocks (van Herk).
+    sign : int
+        For an operation that picks a cell: 1 if it picks the largest, -1 if it picks the least. A
+        NaN beats every number either way.
+    """
+
+    name: str
+    picks_cell: bool
+    idempotent: bool
+    sign: int
+
+
+MAXIMUM = Operation("max", picks_cell=True, idempotent=True, sign=1)

@@ -1,0 +1,300 @@
+"""The Numba kernels where vectors end: every width, every choice of functions, memory's edges."""
+
+import ctypes
+import dataclasses
+import itertools
+import mmap
+import sys
+
+import numpy as np
+import pytest
+from bits import assert_same
+from process import run
+from windows import WINDOWS
+
+import fastpool
+from fastpool.cli import check
+
+pytest.importorskip("numba")
+from fastpool.backends.numba import choice, memory, scatter
+from fastpool.rules import arguments as rules
+from fastpool.rules.arrays import Storage
+from fastpool.rules.geometry import pooled
+from fastpool.rules.operation import MAXIMUM
+
+
+def both(x, *arguments, **options):
+    """Output and indices of both backends are the same, and so are the values alone."""
+    for index_format in ("flat", "window"):
+        options["index_format"] = index_format
+        expected = fastpool.maxpool2d(
+            x, *arguments, **options, return_indices=True, backend="numpy"
+        )
+        found = fastpool.maxpool2d(x, *arguments, **options, return_indices=True, backend="numba")
+        assert_same(found.output, expected.output)
+        assert_same(found.indices, expected.indices)
+    assert_same(fastpool.maxpool2d(x, *arguments, **options, backend="numba"), expected.output)
+
+
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())
+@pytest.mark.parametrize("dtype", ["float32", "int8", "float16"])
+@pytest.mark.whole
+def test_every_width(window, dtype):
+    """Rows of less than a vector, of one or two and all that is between."""
+    rng = np.random.default_rng(0)
+    for width in (*range(11, 72, 3), 130):
+        style = check.STYLES[width % len(check.STYLES)]
+        x = check.adversarial(rng, (2, 14, width), np.dtype(dtype), style)
+        both(x, *window)
+
+
+@pytest.mark.parametrize("window", list(WINDOWS.values())[:-1], ids=list(WINDOWS)[:-1])
+@pytest.mark.parametrize("channels", [1, 3, 16, 37])
+@pytest.mark.whole
+def test_channels_last(window, channels):
+    rng = np.random.default_rng(0)
+    x = check.adversarial(rng, (2, 14, 23, channels), np.dtype(np.float32), check.STYLES[0])
+    both(x, *window, layout="NHWC")
+
+
+@pytest.mark.parametrize("planes", [15, 16, 17, 35])
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "float64", "float16"])
+@pytest.mark.whole
+def test_planes_side_by_side(planes, dtype):
+    """Also a number of planes that fills no vector, and those of a strided array."""
+    rng = np.random.default_rng(0)
+    x = check.adversarial(rng, (2 * planes, 9, 11), np.dtype(dtype), check.STYLES[-1])
+    for window in ((3, 1, 1), (2, 2), (9, 1, 4)):
+        both(x[:planes], *window)
+        both(x[::2], *window)
+        both(x[::-1, :, 2:], *window)
+
+
+@pytest.mark.whole
+def test_tiles_and_threads():
+    """Rows of several tiles, and outputs that bypass the caches; one thread does the same."""
+    numba = pytest.importorskip("numba")
+    x = np.random.default_rng(0).integers(-99, 99, (3, 64, 40011)).astype(np.float32)
+    for window in (2, (3, 1, 1), ((9, 3), (1, 2), 1), ((2, 13), (1, 2), (0, 6))):
+        arguments = window if isinstance(window, tuple) else (window,)
+        both(x, *arguments)
+        several = fastpool.maxpool2d(x, *arguments, return_indices=True, backend="numba")
+        threads = numba.get_num_threads()
+        numba.set_num_threads(1)
+        try:
+            alone = fastpool.maxpool2d(x, *arguments, return_indices=True, backend="numba")
+        finally:
+            numba.set_num_threads(threads)
+        assert_same(several.output, alone.output)
+        assert_same(several.indices, alone.indices)
+
+
+def chosen(shape, *arguments, dtype="float32", layout="NCHW", half=False, operation=MAXIMUM):
+    windows = rules.windows("f", 2, *arguments)
+    geometry = pooled("f", "x", shape, windows, False, layout)
+    dtype = np.dtype(dtype)
+    x, out = (Storage.in_order(each, dtype) for each in (shape, geometry.output_shape))
+    memories = tuple(memory.place_of(storage, geometry).memory for storage in (x, out, out))
+    return choice.choose(operation, geometry, dtype.itemsize, half, 8, memories)
+
+
+def reasons(*arguments, **options):
+    return "; ".join(chosen(*arguments, 1, **options).reasons)
+
+
+def test_the_windows_above_need_every_function():
+    cases = [
+        chosen(shape, *window, layout=layout)
+        for window in WINDOWS.values()
+        for shape, layout in (((2, 14, 40), "NCHW"), ((2, 14, 23, 16), "NHWC"))
+    ]
+    reducers = {name for name in vars(choice.reduce) if name.startswith("reduce_")}
+    assert {case.reduce.__name__ for case in cases} == reducers - {"reduce_line"}
+    assert len({case.walk for case in cases}) == 2
+
+
+def test_cells_are_seen_twice_by_idempotent_operations_alone():
+    """A sum would be wrong with doubling or van Herk, and nothing else would say so."""
+    sums = dataclasses.replace(MAXIMUM, idempotent=False)
+    for window in WINDOWS.values():
+        case = chosen((2, 14, 40), *window, operation=sums)
+        assert case.walk is not choice.wide_rows
+        assert case.reduce is not choice.reduce.reduce_double
+
+
+def test_the_choice_explains_itself():
+    for text, case in {
+        "windows at stride 2 side by side; outputs past": ((8, 64, 224, 224), 2, 2, 0),
+        "windows at stride 1 side by side": ((8, 192, 28, 28), 3, 1, 1),
+        "16 planes side by side, as 3 windows fill no vector": ((32, 512, 7, 7), 2, 2, 0),
+        "van Herk down the rows, as windows have 31; doubling": ((1, 3, 512, 512), 31, 1, 15),
+        "windows at stride 3 side by side": ((1, 3, 512, 512), 2, 3, 0),
+        "tap by tap": ((1, 3, 512, 512), 2, 20, 0),
+    }.items():
+        assert reasons(*case).startswith(text), case
+    assert reasons((2, 64, 64, 32), 2, 2, 0, layout="NHWC") == "32 channels side by side"
+    assert "16-bit floats" in reasons((4, 64, 64), 2, 2, 0, dtype="float16", half=True)
+
+
+@pytest.fixture
+def between_protected_pages():
+    """An array whose first and last byte are the first and last before memory that is no one's."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("mprotect as Linux has it")
+    library, page, held = ctypes.CDLL(None, use_errno=True), mmap.PAGESIZE, []
+
+    def make(array, at_the_end):
+        size = -(-array.nbytes // page) * page
+        memory = mmap.mmap(-1, size + 2 * page)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        for guard in (address, address + page + size):
+            assert library.mprotect(ctypes.c_void_p(guard), page, 0) == 0
+        start = page + (size - array.nbytes if at_the_end else 0)
+        held.append((memory, address, size))
+        guarded = np.frombuffer(memory, array.dtype, array.size, start).reshape(array.shape)
+        guarded[...] = array
+        return guarded
+
+    yield make
+    for _, address, size in held:
+        for guard in (address, address + page + size):
+            library.mprotect(ctypes.c_void_p(guard), page, mmap.PROT_READ | mmap.PROT_WRITE)
+
+
+def touch_nothing_outside(protected, window, dtype, layout, shape):
+    """Pool, route back and unpool between protected pages, as the NumPy backend does elsewhere."""
+    kernel, stride, padding, dilation = window
+    shape = shape if layout == "NCHW" else (2, *shape[1:], shape[0])
+    x = check.adversarial(np.random.default_rng(0), shape, np.dtype(dtype), check.STYLES[0])
+    for index_format, at_the_end in itertools.product(("flat", "window"), (False, True)):
+        options = {"layout": layout, "index_format": index_format}
+        pooled = {**options, "return_indices": True}
+        expected = fastpool.maxpool2d(x, *window, **pooled, backend="numpy")
+        source, *out = (protected(array, at_the_end) for array in (x, *expected))
+        for array in out:
+            array[...] = 1
+        found = fastpool.maxpool2d(source, *window, **pooled, out=tuple(out), backend="numba")
+        assert_same(found.output, expected.output)
+        assert_same(found.indices, expected.indices)
+        unpooled = {**options, "output_size": shape, "dilation": dilation}
+        for function, arguments, settings in (
+            (fastpool.maxpool2d_backward, (shape, *window), options),
+            (fastpool.maxunpool2d, (kernel, stride, padding), unpooled),
+        ):
+            wanted = function(*expected, *arguments, **settings, backend="numpy")
+            target = protected(np.ones_like(x), at_the_end)
+            function(*found, *arguments, **settings, out=target, backend="numba")
+            assert_same(target, wanted, any_nan=True)
+            codes = protected(found.indices.astype(np.int64), at_the_end)
+            for at, bad in ((0, -1), (-1, x.size), (-1, 2**63 - 1)):
+                codes.reshape(-1)[at] = bad
+                with pytest.raises(IndexError):
+                    function(
+                        found.output, codes, *arguments, **settings, out=target, backend="numba"
+                    )
+
+
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())
+@pytest.mark.parametrize("dtype", ["float32", "int8", "float16"])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.whole
+def test_nothing_outside_is_touched(between_protected_pages, window, dtype, layout):
+    """No bounds check sees a vector: memory beyond the arrays that ends the process does."""
+    for shape in ((17, 14, 13), (3, 14, 40)):
+        touch_nothing_outside(between_protected_pages, window, dtype, layout, shape)
+
+
+@pytest.mark.parametrize("window", ["constant taps", "two taps", "stride 2, any taps"])
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize("width", [51, 52, 64])
+@pytest.mark.whole
+def test_nothing_outside_is_touched_past_the_caches(
+    between_protected_pages, monkeypatch, window, dtype, width
+):
+    """Where outputs are large, vectors bypass the caches: here they do for small ones."""
+    monkeypatch.setattr(choice, "STREAM_BYTES", 0)
+    monkeypatch.setattr(scatter, "PAST_BYTES", 0)
+    # No other test has this shape, whose plans are kept.
+    shape = (2, 15, width)
+    assert chosen(shape, *WINDOWS[window]).streamed
+    touch_nothing_outside(between_protected_pages, WINDOWS[window], dtype, "NCHW", shape)
+
+
+def test_without_the_compiler():
+    """Vectors cannot be interpreted: NumPy answers, and who insists on Numba hears why."""
+    code = """
+import warnings, numpy as np, fastpool
+from fastpool.dispatch import economy
+economy.FIRST_COMPILE_SECONDS = 0
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    print(fastpool.maxpool2d([[1, 2]], (1, 2)), len(caught))
+try:
+    fastpool.maxpool2d([[1, 2]], (1, 2), backend="numba")
+except fastpool.BackendUnavailable as error:
+    print(error)
+"""
+    printed = run(code, NUMBA_DISABLE_JIT="1")
+    assert printed.startswith("[[2]] 1\n")
+    assert "NUMBA_DISABLE_JIT is set" in printed
+
+
+@pytest.mark.whole
+def test_repeated_calls_are_told_apart():
+    """What was checked once is known again by its types too: 2, 2.0 and True are not the same."""
+    x = np.arange(16.0, dtype=np.float32).reshape(4, 4)
+    for _ in range(3):
+        assert fastpool.maxpool2d(x, 2, backend="numba").shape == (2, 2)
+        assert fastpool.maxpool2d(x, 1, backend="numba").shape == (4, 4)
+        assert fastpool.maxpool2d(x, (2, 2), backend="numba").shape == (2, 2)
+        for kernel_size in (2.0, True, (2.0, 2), [2.0, 2]):
+            with pytest.raises(TypeError, match="kernel_size"):
+                fastpool.maxpool2d(x, kernel_size, backend="numba")
+        with pytest.raises(TypeError, match="ceil_mode"):
+            fastpool.maxpool2d(x, 2, ceil_mode=0, backend="numba")
+        for dtype, layout in itertools.product((np.float32, ">f4", "f8"), ("NCHW", "NHWC")):
+            y = x.astype(dtype).reshape((4, 4) if layout == "NCHW" else (4, 4, 1))
+            for options in ({}, {"return_indices": True}, {"index_format": "window"}):
+                result = fastpool.maxpool2d(y, 2, layout=layout, **options, backend="numba")
+                expected = fastpool.maxpool2d(y, 2, layout=layout, **options, backend="numpy")
+                for found, wanted in zip(
+                    result if options.get("return_indices") else [result],
+                    expected if options.get("return_indices") else [expected],
+                    strict=True,
+                ):
+                    assert_same(found, wanted)
+
+
+@pytest.mark.whole
+def test_arguments_without_a_hash_are_known_again_too():
+    """None of them is looked for among repeated calls, where its hash would be asked for."""
+
+    class Two:
+        def __index__(self):
+            return 2
+
+        def __hash__(self):
+            raise ZeroDivisionError
+
+    x, nested = np.ones((4, 4)), ()
+    for _ in range(10**6):
+        nested = (nested,)
+    for _ in range(2):
+        assert fastpool.maxpool2d(x, Two(), backend="numba").shape == (2, 2)
+        for hostile in (nested, memoryview(bytearray(2))):
+            with pytest.raises((TypeError, ValueError), match="maxpool2d: kernel_size"):
+                fastpool.maxpool2d(x, hostile, backend="numba")
+    while nested:  # freed layer by layer: all at once takes as deep a stack
+        (nested,) = nested
+
+
+@pytest.mark.numba
+@pytest.mark.whole
+def test_repeated_planes_do_not_lie_behind_each_other():
+    """What follows them in memory are other planes, whose indices are as good."""
+    x = np.random.default_rng(0).standard_normal((50, 6, 7)).astype(np.float32)
+    output, indices = fastpool.maxpool2d(x, 3, 1, 1, return_indices=True)
+    repeated = [np.broadcast_to(array[:40], (5, 40, 6, 7)) for array in (output, indices)]
+    arguments = *repeated, (5, 40, 6, 7), 3, 1, 1
+    expected = fastpool.maxpool2d_backward(*arguments, backend="numpy")
+    assert_same(fastpool.maxpool2d_backward(*arguments, backend="numba"), expected)

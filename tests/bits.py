@@ -1,9 +1,0 @@
-"""Comparison of arrays by dtype, shape and bytes."""
-
-from fastpool.check import difference
-
-
-def assert_same(actual, expected, any_nan=False):
-    """Fail unless the arrays are equal to the bit; `any_nan` lets NaNs differ in payload."""
-    text = difference(actual, expected, any_nan)
-    assert not text, text

@@ -1,0 +1,264 @@
+"""``python -m fastpool bench``: that contenders agree, what it prints and draws; no times."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fastpool.api import execute
+from fastpool.cli.bench import measure, overhead, peers, problems, tables
+from fastpool.cli.bench.problems import Contender, Problem
+from fastpool.cli.main import main
+from fastpool.dispatch import table
+
+pytestmark = [pytest.mark.numba, pytest.mark.whole]  # it is what is measured
+
+# Windows that overlap, tile, cover a whole row, and have gaps; odd sizes and even kernels.
+PROBLEMS = [
+    Problem((2, 3, 12, 15), 3, 2, 1),
+    Problem((2, 3, 12, 14), 2, 2),
+    Problem((2, 4, 11, 13), 3, 1, 1),
+    Problem((1, 4, 9, 9), 4, 1, 1),
+    Problem((1, 2, 9, 12), 9, 1, 4),
+    Problem((2, 3, 16, 15), 3, 2, 1, 2),
+]
+MODULES = ("jax", "matplotlib", "onnx", "onnxruntime", "openvino", "scipy", "skimage", "torch")
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A command that has little to measure, and calls everything once a round."""
+    monkeypatch.setattr(measure, "TURN", 0)
+    monkeypatch.setattr(measure, "TINY_CALLS", 2)
+    monkeypatch.setattr(measure, "KERNEL_SHAPE", (1, 1, 8, 9))
+    monkeypatch.setattr(measure, "SWEEP_SHAPE", (1, 2, 32, 33))
+    for case, problem in zip("ABCDEF", PROBLEMS, strict=True):
+        monkeypatch.setitem(measure.CASES, case, problem)
+    for case in "GHI":
+        monkeypatch.delitem(measure.CASES, case)
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """An environment without any of the other libraries."""
+    for modules in peers.PEERS.values():
+        for module in modules:
+            monkeypatch.setitem(sys.modules, module, None)
+
+
+@pytest.mark.parametrize("task", problems.TASKS)
+@pytest.mark.parametrize("name", peers.CONTENDERS)
+def test_contender_computes_what_the_numpy_backend_does(name, task):
+    done = 0
+    if name in peers.PEERS:
+        try:
+            peers.peer_version(name)
+        except NotImplementedError as reason:
+            pytest.skip(str(reason))
+    for problem in PROBLEMS:
+        try:
+            contender = peers.CONTENDERS[name](problem, task, 1)
+        except NotImplementedError as reason:
+            assert name in str(reason)
+            continue
+        contender.call()
+        if name != peers.COPY:
+            expected = problem.expected(task)
+            for output, right in zip(contender.outputs, expected, strict=True):
+                np.testing.assert_array_equal(output, right)
+        done += 1
+    tasks = {
+        "torch": {"values", "flat", "channels-last", "backward"},
+        "ONNX Runtime": {"values", "flat"},
+        "OpenVINO": {"values"},
+        "JAX": {"values", "backward"},
+        "scikit-image": {"values"},
+        "SciPy": {"values"},
+    }
+    assert (done > 0) == (task in tasks.get(name, problems.TASKS))
+
+
+def test_traffic_is_the_bytes_of_the_arrays():
+    problem = Problem((2, 3, 12, 15), 3, 2, 1)
+    for task in ("values", "flat", "window", "channels-last"):
+        outputs = problem.expected(task)
+        assert problem.traffic(task) == sum(a.nbytes for a in (problem.x, *outputs))
+    arrays = (*problem.expected("flat"), *problem.expected("backward"))
+    assert problem.traffic("backward") == sum(a.nbytes for a in arrays)
+
+
+def test_everyone_has_a_turn_in_every_round(monkeypatch):
+    monkeypatch.setattr(measure, "TURN", 0)
+    called = []
+    calls = {name: lambda name=name: called.append(name) for name in "abc"}
+    least = measure.interleaved(calls, rounds=5)
+    assert list(least) == list("abc")
+    assert all(0 < seconds < 1 for seconds in least.values())
+    rounds = ["".join(called[first : first + 3]) for first in range(0, 15, 3)]
+    assert len(called) == 15
+    assert all(sorted(each) == list("abc") for each in rounds)
+    assert len(set(rounds)) > 1, "nobody always follows the same one"
+
+
+def test_slow_calls_have_fewer_turns(monkeypatch):
+    monkeypatch.setattr(measure, "TURN", 0)
+    monkeypatch.setattr(measure, "SLOW", 0)
+    called = []
+    measure.interleaved({"slow": lambda: called.append(0)}, rounds=9)
+    assert len(called) == measure.SLOW_ROUNDS
+
+
+def test_command(small, capsys):
+    assert main(["bench", "--rounds", "1", "--threads", "1"]) == 0
+    text = capsys.readouterr().out
+    assert "1 thread\n" in text
+    for case, problem in zip("ABCDEF", PROBLEMS, strict=True):
+        assert f"| {case} {problem} " in text
+    for row in ("F: fastpool", "W: copy", "F, NHWC: fastpool", "backward: NumPy backend"):
+        assert f"| {row} " in text
+    for what in (overhead.VALUES, overhead.INDICES, overhead.BACKWARD, overhead.UNPOOL):
+        for name in ("fastpool", "NumPy backend", "fastpool without out="):
+            assert f"| {what}: {name} " in text
+        assert (f"| {what}: torch " in text) == (", torch " in text)
+    for label in ("W: limit", "backward: limit", "F: NumPy backend", "Overhead", "Kernel size"):
+        assert label in text
+    for name in peers.PEERS:
+        assert (f", {name} " in text) != (f"\nwithout {name}: " in text)
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert all(line.endswith(" |") for line in tables)
+
+
+def test_command_without_other_libraries(small, alone, capsys):
+    assert main(["bench", "--rounds", "1", "--cases", "A", "C", "overhead"]) == 0
+    text = capsys.readouterr().out
+    for name in peers.PEERS:
+        assert f"\nwithout {name}: " in text
+    shares = text.split("the share of the limit")[1].split("Milliseconds")[0]
+    assert "F: NumPy backend" in shares
+    assert "torch" not in shares
+    assert "kernels" not in text
+    assert f"| B {PROBLEMS[1]} " not in text
+
+
+def test_command_without_numba(monkeypatch, capsys):
+    monkeypatch.setattr(execute, "_tasks", {})  # which keeps the plans of calls made before
+    monkeypatch.setitem(table._loaded, "numba", ImportError("no Numba for this Python"))
+    assert main(["bench"]) == 2
+    assert "no Numba for this Python" in capsys.readouterr().err
+
+
+def test_command_with_more_threads_than_there_are(capsys):
+    assert main(["bench", "--threads", "1000000"]) == 2
+    assert "number of threads" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", [problems.VALUES, problems.FLAT, problems.BACKWARD])
+def test_command_fails_where_a_contender_disagrees(task, small, monkeypatch, capsys):
+    right = peers.CONTENDERS[peers.NUMPY]
+
+    def wrong(problem, asked, threads):
+        call, outputs, _ = right(problem, asked, threads)
+        if asked != task:
+            return Contender(call, outputs)
+        *others, last = outputs
+        last = last.copy()
+        last[-1, -1, -1, -1] += 1
+        return Contender(call, (*others, last))
+
+    monkeypatch.setitem(peers.CONTENDERS, peers.FASTPOOL, wrong)
+    assert main(["bench", "--rounds", "1", "--cases", "A"]) == 1
+    out, err = capsys.readouterr()
+    assert f"fastpool and the NumPy backend disagree: {PROBLEMS[0]}, {task}" in err
+    assert "Milliseconds" not in out
+
+
+@pytest.mark.parametrize("what", ["values", "indices", "backward", "unpool"])
+def test_overhead_fails_where_somebody_disagrees(what, small, monkeypatch, capsys):
+    right = overhead.by_fastpool
+
+    def wrong(problem, backend):
+        calls = right(problem, backend)
+        if backend == "numba":
+            last = overhead.results(calls[what]())[-1] + 1
+            calls[what] = lambda out=None: last
+        return calls
+
+    monkeypatch.setattr(overhead, "by_fastpool", wrong)
+    assert main(["bench", "--rounds", "1", "--cases", "overhead"]) == 1
+    assert f"fastpool and the NumPy backend disagree: {measure.TINY}, {what}" in (
+        capsys.readouterr().err
+    )
+
+
+def test_command_fails_where_a_contender_has_too_few_outputs(small, monkeypatch):
+    right = peers.CONTENDERS[peers.FASTPOOL]
+
+    def lacking(*arguments):
+        return Contender(right(*arguments).call)
+
+    monkeypatch.setitem(peers.CONTENDERS, peers.FASTPOOL, lacking)
+    assert main(["bench", "--rounds", "1", "--cases", "A"]) == 1
+
+
+@pytest.mark.parametrize("cases", ["A B C D E F kernels", "B", "kernels", "overhead"])
+def test_picture(cases, small, tmp_path):
+    image = pytest.importorskip("matplotlib.image")
+    path = tmp_path / "speed.png"
+    arguments = ["bench", "--rounds", "1", "--plot", str(path), "--cases", *cases.split()]
+    assert main(arguments) == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert image.imread(path).shape[:2] == (900, 1400)
+    assert image.imread(path).var() > 0
+
+
+def test_bad_path_is_known_before_the_measurement(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert main(["bench", "--plot", str(tmp_path / "none" / "speed.png")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "bench cannot run" in err
+
+
+def test_picture_without_matplotlib(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(["bench", "--plot", "never-written.png"]) == 2
+    assert "matplotlib" in capsys.readouterr().err
+
+
+def test_sweep(small, monkeypatch, tmp_path, capsys):
+    """With fastpool in the place of torch, which need not be there."""
+    image = pytest.importorskip("matplotlib.image")
+    monkeypatch.setitem(peers.CONTENDERS, "torch", peers.fastpool_numpy)
+    monkeypatch.setitem(measure.SWEEP, "kernel", (1, 3))
+    path = tmp_path / "sweep.png"
+    assert main(["bench", "--sweep", "--rounds", "1", "--plot", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "k1 " in text
+    assert len(text.split("The five worst")[1].split("Picture")[0].strip().splitlines()) == 2 + 5
+    assert image.imread(path).var() > 0
+
+
+def test_sweep_without_torch(alone, capsys):
+    assert main(["bench", "--sweep"]) == 2
+    assert "torch" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"), [(0.04, "0.0x"), (1.25, "1.2x"), (9.96, "10x"), (400.4, "400x"), (None, "")]
+)
+def test_multiple(ratio, text):
+    assert tables.multiple(ratio) == text
+
+
+@pytest.mark.parametrize("arguments", [[], ["bench", "--help"]], ids=["import", "help"])
+def test_imports_no_other_library(arguments):
+    code = f"""
+import sys, contextlib
+from fastpool.cli.main import main
+with contextlib.suppress(SystemExit):
+    main({arguments!r}) if {arguments!r} else None
+print("loaded:", *(name for name in {("numba", *MODULES)!r} if name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("loaded:\n")

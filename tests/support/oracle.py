@@ -1,0 +1,163 @@
+"""What fastpool must compute, in plain loops over Python numbers, sharing no code with it."""
+
+import itertools
+import math
+
+import numpy as np
+
+
+def entries(value, count):
+    return (value,) * count if isinstance(value, int) else tuple(value)
+
+
+def axis(size, kernel, stride, padding, dilation, ceil_mode):
+    """Starts of all windows along an axis, found by stepping; ValueError if there are none."""
+    span = dilation * (kernel - 1) + 1
+    if padding == "same":
+        total = max((math.ceil(size / stride) - 1) * stride + span - size, 0)
+        low, high = total // 2, total - total // 2
+    else:
+        low, high = padding
+    padded = low + size + high
+    count = 0
+    if ceil_mode:
+        if padded - span > -stride:
+            count = 1
+            while (count - 1) * stride + span < padded:
+                count += 1
+            if (count - 1) * stride >= size + low:
+                count -= 1
+    else:
+        while count * stride + span <= padded:
+            count += 1
+    if count < 1:
+        raise ValueError("no window")
+    return [o * stride - low for o in range(count)]
+
+
+def windows(shape, kernel_size, stride, padding, dilation, ceil_mode, layout):
+    """The kernel, and of each axis the taps inside the input of every window: (tap, position)."""
+    count = len(layout) - 2
+    at = len(shape) - count - layout.endswith("C")
+    kernel, dilation = entries(kernel_size, count), entries(dilation, count)
+    stride = kernel if stride is None else entries(stride, count)
+    if padding == "same":
+        padding = ["same"] * count
+    else:
+        padding = entries(0 if padding == "valid" else padding, count)
+        padding = [(p, p) if isinstance(p, int) else p for p in padding]
+    result = []
+    for i in range(count):
+        size = shape[at + i]
+        taps = []
+        for start in axis(size, kernel[i], stride[i], padding[i], dilation[i], ceil_mode):
+            inside = [(k, start + k * dilation[i]) for k in range(kernel[i])]
+            inside = [(k, p) for k, p in inside if 0 <= p < size]
+            if not inside:
+                raise ValueError("a window without a cell")
+            taps.append(inside)
+        result.append(taps)
+    return kernel, *result
+
+
+def planes(array, layout):
+    """Views of all planes of an array, its spatial axes, in C order of the other axes."""
+    count = len(layout) - 2
+    if layout.endswith("C"):
+        array = np.moveaxis(array, -1, -1 - count)
+    return [array[index] for index in np.ndindex(array.shape[:-count])]
+
+
+def output_shape(shape, axes, layout):
+    last = shape[-1:] if layout.endswith("C") else ()
+    lead = shape[: len(shape) - len(axes) - len(last)]
+    return (*lead, *map(len, axes), *last)
+
+
+def position(places, lengths):
+    """The number of a place in row-major order."""
+    number = 0
+    for place, length in zip(places, lengths, strict=True):
+        number = number * length + place
+    return number
+
+
+def maxpool(
+    x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, layout="NCHW",
+    index_format="flat",
+):  # fmt: skip
+    """Output and indices, for as many axes as the layout has."""
+    x = x.astype(x.dtype.newbyteorder("="), copy=False)
+    kernel, *axes = windows(x.shape, kernel_size, stride, padding, dilation, ceil_mode, layout)
+    shape = output_shape(x.shape, axes, layout)
+    output = np.empty(shape, x.dtype)
+    if index_format == "flat":
+        index_dtype = np.int64
+    else:
+        taps = math.prod(kernel)
+        index_dtype = np.uint8 if taps <= 2**8 else np.uint16 if taps <= 2**16 else np.uint32
+    indices = np.empty(shape, index_dtype)
+    number = {"b": bool, "i": int, "u": int}.get(x.dtype.kind, float)
+    bits = f"u{x.itemsize}"  # a copy through a scalar may quiet a NaN, and makes 1 of True
+    for plane, out, index in zip(
+        planes(x, layout), planes(output, layout), planes(indices, layout), strict=True
+    ):
+        source, target = plane.view(bits), out.view(bits)
+        numbers = {cell: number(plane[cell]) for cell in np.ndindex(plane.shape)}
+        for place in np.ndindex(out.shape):
+            best = None
+            for taps in itertools.product(*(axes[i][o] for i, o in enumerate(place))):
+                cell = tuple(p for _, p in taps)
+                value = numbers[cell]
+                if best is None or (best == best and (value != value or value > best)):
+                    best, picked = value, cell
+                    code = position([k for k, _ in taps], kernel)
+            target[place] = source[picked]
+            index[place] = position(picked, plane.shape) if index_format == "flat" else code
+    return output, indices
+
+
+def cell_of(code, taps, kernel, sizes, index_format, tied):
+    """The cell that an index names, or None; `taps` are those of its window along each axis."""
+    code = int(code)
+    lengths = kernel if index_format == "window" else sizes
+    if not 0 <= code < math.prod(lengths):
+        return None
+    places = []
+    for length in reversed(lengths):
+        code, place = divmod(code, length)
+        places.insert(0, place)
+    if index_format == "window":
+        cell = tuple(dict(along).get(place) for along, place in zip(taps, places, strict=True))
+        return None if None in cell else cell
+    own = all(any(place == p for _, p in along) for along, place in zip(taps, places, strict=True))
+    return tuple(places) if own or not tied else None
+
+
+def scatter(
+    values, indices, shape, add, kernel_size, stride=None, padding=0, dilation=1,
+    ceil_mode=False, layout="NCHW", index_format="flat",
+):  # fmt: skip
+    """The gradient (`add`) or the unpooled array, or the position of the first bad index."""
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    kernel, *axes = windows(shape, kernel_size, stride, padding, dilation, ceil_mode, layout)
+    half = values.dtype.itemsize == 2 and values.dtype.kind not in "iu"
+    wide = np.float32 if half and add else values.dtype
+    result = np.zeros(shape, wide)
+    bits = f"u{values.itemsize}"
+    positions = np.arange(indices.size).reshape(indices.shape)
+    bad = []
+    with np.errstate(all="ignore"):
+        for value, index, number, out in zip(
+            *(planes(a, layout) for a in (values, indices, positions, result)), strict=True
+        ):
+            for place in np.ndindex(value.shape):
+                taps = [axes[i][o] for i, o in enumerate(place)]
+                cell = cell_of(index[place], taps, kernel, out.shape, index_format, add)
+                if cell is None:
+                    bad.append(int(number[place]))
+                elif add:
+                    out[cell] = out[cell] + value[place].astype(wide)
+                else:
+                    out.view(bits)[cell] = value.view(bits)[place]
+        return min(bad) if bad else result.astype(values.dtype, copy=False)
