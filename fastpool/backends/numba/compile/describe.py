@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numba
@@ -14,13 +15,15 @@ from .launch import FEWEST_CELLS, thread_count, threading_layer
 # By the names of registers in assembly, the bits of a vector that LLVM works with.
 _REGISTERS = {"zmm": 512, "ymm": 256, "xmm": 128, ".4s": 128, "z0.s": 128, "%v": 128}
 _PROBE = """
-define void @probe(ptr %p) {
-  %v = load <16 x float>, ptr %p, align 1
+define void @probe(POINTER %p) {
+  %v = load <16 x float>, POINTER %p, align 1
   %s = fadd <16 x float> %v, %v
-  store <16 x float> %s, ptr %p, align 1
+  store <16 x float> %s, POINTER %p, align 1
   ret void
 }
 """
+# As LLVM wrote a pointer before its version 15, and as it does since.
+_POINTERS = ("<16 x float>*", "ptr")
 
 
 def describe() -> dict[str, str]:
@@ -48,11 +51,11 @@ def _processor() -> str:
 
 def _vector_bits() -> int:
     """The widest vector in what LLVM makes of an addition of 512 bits; 0 if it cannot be told."""
-    try:
-        machine: Any = cpu_target.target_context.codegen()._tm
-        module = binding.parse_assembly(_PROBE)
-        module.triple = machine.triple
-        assembly = machine.emit_assembly(module)
-    except Exception:  # Numba keeps the machine to itself, and may keep it elsewhere
-        return 0
-    return next((bits for register, bits in _REGISTERS.items() if register in assembly), 0)
+    for pointer in _POINTERS:
+        with suppress(Exception):  # Numba keeps its machine to itself, and may keep it elsewhere
+            machine: Any = cpu_target.target_context.codegen()._tm
+            module = binding.parse_assembly(_PROBE.replace("POINTER", pointer))
+            module.triple = machine.triple
+            assembly = machine.emit_assembly(module)
+            return next((bits for name, bits in _REGISTERS.items() if name in assembly), 0)
+    return 0
