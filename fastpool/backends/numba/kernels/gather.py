@@ -1,6 +1,12 @@
 """The gather kernel: each cell looks whether its window names it.
 
-So every row is written once, where a scatter sets it to zero first and then goes back.
+So every row is written once, where a scatter sets it to zero first and then goes back. A vector of
+windows becomes two vectors of each of its two rows of cells::
+
+    indices         0    3    2    1         taps, of windows of 2 x 2
+    gradients       a    b    c    d
+    upper row     a  0 0  0 0  0 0  d        the cells of taps 0 and 1, in turns
+    lower row     0  0 0  b c  0 0  0        the cells of taps 2 and 3
 """
 
 from __future__ import annotations

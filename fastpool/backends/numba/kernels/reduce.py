@@ -3,6 +3,14 @@
 A row is a line of W * C cells, taps `dilation * C` apart: with C = 1 the lanes of a vector are
 windows that lie side by side, and with channels last they are channels, or both. Value and code
 move together, by one selection; a code says which tap a value came from.
+
+Large windows are put together from smaller ones that overlap (`reduce_double`). With 13 taps::
+
+    cells      0 1 2 3 4 5 6 7 8 9 a b c
+    4 taps     [_____]                         made at every cell
+    8 taps     [_____] [_____]                 of two that lie side by side
+    13 taps    [_____________]
+                         [_____________]       of two that overlap
 """
 
 from __future__ import annotations
