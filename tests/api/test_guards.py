@@ -1,6 +1,7 @@
 """No kernel writes a cell outside its outputs, whatever the window, the memory and the indices."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,8 +89,10 @@ def test_guard_cells_stay(window, dtype, layout):
 
 def test_with_bounds_checks(tmp_path):
     """What Numba itself indexes, around the kernels, stays inside too: also on several threads."""
-    code = """
+    code = f"""
+    import sys
     import numpy as np, fastpool, numba
+    sys.path.append({str(Path(__file__).parent)!r})
     from test_guards import SHAPES, check_guards
     from windows import WINDOWS
 

@@ -355,9 +355,8 @@ def test_one_thread_beside_those_of_the_caller(warm):
         from fastpool.backends.numba.compile import launch as launching
 
         with one_thread():
-            with mock.patch.object(
-        launching, "_run_parallel", wraps=launching._run_parallel
-    ) as launch:
+            running = launching._run_parallel
+            with mock.patch.object(launching, "_run_parallel", wraps=running) as launch:
                 check()
             assert launch.call_count == 0
             errors = []
