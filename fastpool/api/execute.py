@@ -20,7 +20,7 @@ import numpy as np
 
 from ..backends.protocol import Plan
 from ..dispatch import defaults, economy, table
-from ..process.log import logger
+from ..process import log
 from ..rules import arrays
 from ..rules import call as calls
 from ..rules.arrays import Storage, storage_of
@@ -161,7 +161,7 @@ def _planned(task: Task) -> Plan:
         plan = table.load(chosen).plan(call, task.storages)
     if final:
         shape, dtype = call.geometry.input_shape, call.dtype
-        logger.debug("%s of %s %s: %s", call.name, shape, dtype, plan.reason)
+        log.debug("%s of %s %s: %s", call.name, shape, dtype, plan.reason)
         task.plan = plan
     return plan
 

@@ -15,7 +15,7 @@ from collections.abc import Hashable
 from functools import lru_cache
 
 from ..backends.protocol import BackendUnavailable, Plan
-from ..process.log import logger
+from ..process import log
 from ..rules.arrays import Storage
 from ..rules.call import Call
 from . import table
@@ -73,7 +73,7 @@ def _compiled_if_worth(call: Call, storages: tuple[Storage, ...]) -> Plan | None
         return None
     backend = table.load(COMPILED)
     plan = backend.plan(call, storages)
-    logger.debug("%s: compiling, as %.2g s were spent without", call.name, spent)
+    log.debug("%s: compiling, as %.2g s were spent without", call.name, spent)
     backend.compile(plan)
     _spent.pop(call.kind, None)
     return plan

@@ -20,9 +20,8 @@ from numba import types
 from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
 
-from ....process import forks
+from ....process import forks, log
 from ....process.interrupts import held_back
-from ....process.log import logger
 from ...protocol import BackendUnavailable
 from ..vectors.types import BYTES, LARGEST, Cells, Order
 from .disk import KernelCache, NotReady, must_be_ready
@@ -63,7 +62,7 @@ def once(key: Any, name: str, make: Callable[[], Any]) -> Any:
                 start = time.perf_counter()
                 _compiled[key] = made = make()
                 how = "loaded from disk" if made._cache.loaded else "compiled"
-                logger.info("%s %s in %.3f s", name, how, time.perf_counter() - start)
+                log.info("%s %s in %.3f s", name, how, time.perf_counter() - start)
             return _compiled[key]
         except (NotReady, MemoryError):
             raise
