@@ -19,6 +19,7 @@ def heard(caplog, monkeypatch):
     return caplog
 
 
+@pytest.mark.numba  # without it "auto" warns once
 def test_silent_by_default():
     code = """
     import sys, contextlib, io
