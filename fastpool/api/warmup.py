@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import SupportsIndex
 
-import numpy as np
 from numpy.typing import DTypeLike
 
 from ..dispatch import table
@@ -78,7 +77,7 @@ def warmup(
     rules = kernel_size, stride, padding, dilation, ceil_mode
     wanted = [arrays.data_type(name, "dtypes", dtype) for dtype in _as_sequence(dtypes)]
     # Checked also where nothing is to be compiled.
-    pools = {_pool_of(FUNCTIONS[each], name): FUNCTIONS[each] for each in chosen or DEFAULT}
+    pools = {_pool_of(FUNCTIONS[each], name) for each in chosen or DEFAULT}
     forwards = {
         pool: [
             calls.forward(
@@ -96,7 +95,8 @@ def warmup(
             if call.geometry.empty:
                 continue
             for made in _calls(function, call):
-                backend.compile(backend.plan(made, _storages(made)), complete=True)
+                storages = (Storage.in_order(*array) for array in (*made.inputs, *made.results))
+                backend.compile(backend.plan(made, tuple(storages)), complete=True)
 
 
 def _as_sequence(dtypes: DTypeLike | Sequence[DTypeLike]) -> Sequence[DTypeLike]:
@@ -116,14 +116,3 @@ def _calls(function: Function, call: Call) -> list[Call]:
     if function.part != "forward":
         return [with_indices]
     return [Call(function, geometry, form, call.dtype, None), with_indices]
-
-
-def _storages(call: Call) -> tuple[Storage, ...]:
-    """Those of new arrays."""
-    geometry = call.geometry
-    results = [Storage.in_order(*result) for result in call.results]
-    if call.part == "forward":
-        return (Storage.in_order(geometry.input_shape, call.dtype), *results)
-    codes = call.index_dtype or np.dtype(np.int64)
-    shape = geometry.output_shape
-    return (Storage.in_order(shape, call.dtype), Storage.in_order(shape, codes), *results)
