@@ -14,7 +14,7 @@ from ...rules.call import Call
 from . import table
 from .choice import Choice, Codes, choose, choose_codes
 from .compile.jit import address, cells, compiled
-from .compile.launch import Launch
+from .compile.launch import SPREAD, Launch
 from .kernels import merge, reduce, staging
 from .kernels.ring import ring_rows
 from .kernels.wide import wide_rows
@@ -33,8 +33,6 @@ DENSE_CELLS = 8192
 STREAM_PIECE = 4096
 # Bytes that are fetched before they are needed: up to 1.25 times faster from memory.
 AHEAD = 4096
-# Ranges of rows a thread: enough to even out threads of different speed.
-SPREAD = 4
 _INDEX_TYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.int64}
 
 

@@ -12,7 +12,7 @@ from ...rules.call import Call
 from ...rules.geometry import Geometry
 from . import table
 from .compile.jit import cells, compiled
-from .compile.launch import Launch
+from .compile.launch import SPREAD, Launch
 from .kernels.gather import gather_rows
 from .kernels.indices import LANES
 from .kernels.scatter import scatter_any, scatter_volumes
@@ -24,8 +24,6 @@ from .table import GATHER, SCATTER, Layout, make_table, three_axes
 # in before: (8, 64, 224, 224) takes 4.2 ms instead of 8.0, one plane of 8192 x 8192 13.9
 # instead of 19.6.
 PAST_BYTES = 2**24
-# Ranges of rows a thread: enough to even out threads of different speed.
-SPREAD = 4
 
 
 class ScatterSetup:

@@ -28,6 +28,9 @@ from .signature import WALK
 PARALLEL_CELLS = {"omp": 2**16, "tbb": 2**16, "workqueue": 2**19}
 FEWEST_CELLS = min(PARALLEL_CELLS.values())
 
+# Ranges of rows a thread: enough to even out threads of different speed.
+SPREAD = 4
+
 # In CPython, where `id` is an address, the address of a NumPy array's first cell follows the
 # object's head (PyArrayObject_fields, a part of NumPy's C interface). Through `ctypes` or
 # `__array_interface__` it takes 1.1 us an array, a third of a call of PyTorch.
