@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...rules.geometry import Geometry
 from ...rules.operation import Operation
+from .blocks import pools_in_blocks
 from .kernels import reduce
+from .kernels.direct import direct_rows
 from .kernels.ring import ring_rows
 from .kernels.volumes import volume_rows
 from .kernels.wide import wide_rows
@@ -46,7 +49,7 @@ class Choice(NamedTuple):
     """How a forward pass is done."""
 
     walk: Callable[..., Any]  # the kernel
-    reduce: Callable[..., Any]  # what makes the maxima of a row
+    reduce: Callable[..., Any] | None  # what makes the maxima of a row, if they are made alone
     lanes: int  # of a vector of cells
     planes: bool  # whether a vector holds cells of as many planes
     staged: bool  # whether rows must be copied to be read
@@ -82,6 +85,13 @@ def choose(
         planes, lanes, channels = True, group, group
         reasons.append(f"{group} planes side by side, as {width.output} windows fill no vector")
 
+    dense = [not planes and memory.dense(channels) for memory in memories]
+    staged, direct = half or not dense[0], all(dense[1:])
+    if staged and not planes:
+        reasons.append("rows copied to be read: " + ("16-bit floats" if half else "strides"))
+    if pools_in_blocks(replace(geometry, channels=channels) if planes else geometry):
+        reasons.append("all taps of a window in registers")
+        return Choice(direct_rows, None, lanes, planes, staged, direct, False, tuple(reasons))
     walk = ring_rows
     # The last term: windows that stick far out of the input are cut to what is inside.
     if volumes:
@@ -105,10 +115,6 @@ def choose(
         reducer = reduce.reduce_windows
         reasons.append(f"windows at stride {width.stride} side by side")
 
-    dense = [not planes and memory.dense(channels) for memory in memories]
-    staged, direct = half or not dense[0], all(dense[1:])
-    if staged and not planes:
-        reasons.append("rows copied to be read: " + ("16-bit floats" if half else "strides"))
     cells = geometry.planes * math.prod(geometry.outputs) * geometry.channels
     streamed = direct and walk is ring_rows and cells * (itemsize + index_size) >= STREAM_BYTES
     if streamed:

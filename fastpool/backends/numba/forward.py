@@ -12,10 +12,12 @@ import numpy as np
 from ...rules.arrays import infinity_bits, is_half
 from ...rules.call import Call
 from . import table
+from .blocks import AHEAD_OF_BLOCKS, FAR, block_numbers, block_of, in_pixels
 from .choice import Choice, Codes, choose, choose_codes
-from .compile.jit import address, cells, compiled
+from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
 from .kernels import merge, reduce, staging
+from .kernels.direct import direct_rows
 from .kernels.ring import ring_rows
 from .kernels.wide import wide_rows
 from .memory import Memory, held_as
@@ -58,7 +60,6 @@ class ForwardSetup:
         self.choice = choose(
             call.operation, geometry, item, self.half, self.index_size, tuple(memories)
         )
-        self.code = choose_codes(geometry, item, self.flat)
         self.work = max(math.prod(geometry.input_shape), math.prod(geometry.output_shape))
         self.planes = groups = geometry.planes
         if self.choice.planes:
@@ -66,8 +67,11 @@ class ForwardSetup:
             geometry = replace(geometry, channels=self.choice.lanes)
             memories = [memory._replace(channel=memory.inner) for memory in memories]
         self.geometry, self.memories = geometry, tuple(memories)
+        self.code = choose_codes(geometry, item, self.flat)
+        self.block = block_of(geometry, item, self.flat, self.half, self.index_size > 0)
         depth, height, _ = three_axes(geometry)
-        self.rows = groups * depth.output * height.output
+        rows = self.block.rows if self.choice.walk is direct_rows else 1
+        self.rows = groups * depth.output * -(-height.output // rows)
 
     @property
     def reason(self) -> str:
@@ -76,12 +80,16 @@ class ForwardSetup:
 
     def launch(self) -> Launch:
         """The kernel and its table: everything is compiled, or loaded."""
-        numbers, scratch, grain = _numbers(self)
-        numbers |= _functions(self)
         # The scratch is aligned in the kernel.
         memories = (*self.memories, self.memories[-1])[:3]
+        if self.choice.walk is direct_rows:
+            (numbers, scratch), grain, walk = _blocks(self), 1, _direct(self)
+        else:
+            numbers, scratch, grain = _numbers(self)
+            walk = address(self.choice.walk)
+        numbers |= _functions(self)
         return Launch(
-            compiled(self.choice.walk).address,
+            walk,
             make_table(self.geometry, not self.flat, memories, FORWARD, numbers),
             scratch + 64,
             self.rows,
@@ -162,6 +170,7 @@ def _numbers(setup: ForwardSetup) -> tuple[dict[int, int], int, int]:
         table.DENSE_STRIDE: dense_stride,
         table.DENSE_CELLS: dense,
         table.AHEAD: 0,
+        **dict.fromkeys((table.BLOCK_ROWS, table.BLOCK_REACH, table.ZONE), 0),
     }
     if choice.direct and not choice.streamed:
         own[table.OUTPUT_STEP] = phases * memories[1].row * item
@@ -171,29 +180,86 @@ def _numbers(setup: ForwardSetup) -> tuple[dict[int, int], int, int]:
     if not choice.staged:
         read = tile * width.stride * channels * item
         own[table.AHEAD] = -(-AHEAD // read) * memories[0].row
+    scratch = _placed(
+        own,
+        {
+            table.RING: slots * pitch * item,
+            table.CODES: slots * pitch * code_size,
+            table.PREFIX: pitch * item,
+            table.PREFIX_CODES: pitch * code_size,
+            table.FIRSTS: 2 * dense * code_size,
+            table.COLUMNS: 8 * pitch,
+            table.STAGE: slots * stage + lanes * lanes * item,
+            table.DENSE: dense * item,
+            table.DENSE_CODES: dense * code_size,
+            table.LINE: (batch * pitch + lanes * lanes) * item,
+            table.LINE_INDICES: (batch * pitch + lanes * lanes) * max(index_size, code_size, 4),
+        },
+    )
+    return own, scratch, 4 * height.kernel if wide else 1
+
+
+def _blocks(setup: ForwardSetup) -> tuple[dict[int, int], int]:
+    """The table's part of blocks, and bytes of scratch."""
+    geometry, choice, block, item = setup.geometry, setup.choice, setup.block, setup.dtype.itemsize
+    depth, _, width = three_axes(geometry)
+    lanes, channels = choice.lanes, geometry.channels
+    names = block_numbers(geometry, block, lanes)
+    stage, line = width.size * channels * item, width.output * channels
+    own = dict.fromkeys(FORWARD.places, 0) | names
+    own |= {
+        table.ITEM_SIZE: item,
+        table.INDEX_SIZE: setup.index_size,
+        table.INFINITY: setup.infinity,
+        table.PHASES: 1,
+        table.GROUP: lanes if choice.planes else 1,
+        table.LAST_PLANE: setup.planes - (lanes if choice.planes else 1),
+        table.STAGE_STEP: stage,
+        table.LINE_INDEX_SIZE: _line_index(setup).itemsize if setup.index_size else 0,
+    }
+    if not choice.staged and setup.work * item > FAR:
+        own[table.AHEAD] = AHEAD_OF_BLOCKS
+    rows = depth.kernel * block.height if choice.staged else 0
+    lines = 0 if choice.direct else block.rows * line + lanes * lanes
+    columns = line if channels > 1 and block.flat else 0
+    scratch = _placed(
+        own,
+        {
+            table.FIRSTS: (names[table.ZONE] + lanes) * block.code_size,
+            table.COLUMNS: 4 * (columns + lanes),
+            table.STAGE: rows * stage + lanes * lanes * item,
+            table.LINE: lines * item,
+            table.LINE_INDICES: lines * max(setup.index_size, 4),
+        },
+    )
+    return own, scratch
+
+
+def _placed(own: dict[int, int], sizes: dict[int, int]) -> int:
+    """Give parts of the scratch their places; its size."""
     scratch = 0
-    for name, size in (
-        (table.RING, slots * pitch * item),
-        (table.CODES, slots * pitch * code_size),
-        (table.PREFIX, pitch * item),
-        (table.PREFIX_CODES, pitch * code_size),
-        (table.FIRSTS, 2 * dense * code_size),
-        (table.COLUMNS, 8 * pitch),
-        (table.STAGE, slots * stage + lanes * lanes * item),
-        (table.DENSE, dense * item),
-        (table.DENSE_CODES, dense * code_size),
-        (table.LINE, (batch * pitch + lanes * lanes) * item),
-        (table.LINE_INDICES, (batch * pitch + lanes * lanes) * max(index_size, code_size, 4)),
-    ):
+    for name, size in sizes.items():
         own[name] = scratch
         scratch += _up(size, 64)
-    return own, scratch, 4 * height.kernel if wide else 1
+    return scratch
+
+
+def _direct(setup: ForwardSetup) -> int:
+    """The address of the kernel of blocks."""
+    places = cells(_line_index(setup), setup.choice.lanes) if setup.index_size else None
+    values = cells(setup.dtype, setup.choice.lanes, setup.order)
+    pixels = int(in_pixels(setup.geometry))
+    return address(
+        direct_rows, x=values, places=places, block=setup.block.packed(), pixels=pixels
+    )
 
 
 def _line_index(setup: ForwardSetup) -> np.dtype[Any]:
     """The type of indices in a line of the scratch."""
-    code: Codes = setup.code
     if setup.choice.planes:  # as narrow as can be, to be transposed
+        if setup.choice.walk is direct_rows:
+            return np.dtype(np.int32) if setup.flat else np.dtype(f"u{setup.block.code_size}")
+        code: Codes = setup.code
         return np.dtype(np.int32) if setup.flat and code.dtype.itemsize < 4 else code.dtype
     return np.dtype(_INDEX_TYPES[setup.index_size])
 
@@ -201,7 +267,6 @@ def _line_index(setup: ForwardSetup) -> np.dtype[Any]:
 def _functions(setup: ForwardSetup) -> dict[int, int]:
     """The addresses of the functions for one row that are needed, compiled for these types."""
     choice: Choice = setup.choice
-    _, height, width = three_axes(setup.geometry)
     lanes, planes = choice.lanes, choice.planes
     values, codes, indices, line_indices = cells(setup.dtype, lanes, setup.order), None, None, None
     if setup.index_size:
@@ -209,26 +274,8 @@ def _functions(setup: ForwardSetup) -> dict[int, int]:
         indices = cells(_INDEX_TYPES[setup.index_size], lanes)
         line_indices = cells(_line_index(setup), lanes)
     found = dict.fromkeys(table.FUNCTIONS, 0)
-    constant = width.kernel if width.kernel in CONSTANT_TAPS else 0
-    strided = choice.reduce in (reduce.reduce_windows, reduce.reduce_double)
-    stride = width.stride if strided else 0
-    found[table.REDUCE] = address(
-        choice.reduce, source=values, ring=values, codes=codes, taps=constant, stride=stride
-    )
-    found[table.FILL_TABLES] = address(reduce.fill_tables, codes=codes)
-    written: dict[str, Any] = {"output": values, "places": line_indices}
-    written |= {"flat": int(setup.flat), "half": int(setup.half)}
-    if choice.walk is ring_rows:
-        written |= {"ring": values, "codes": codes}
-        constant = height.kernel if height.kernel in CONSTANT_TAPS else 0
-        found[table.MERGE_ALL] = address(merge.merge_ring, **written, taps=constant)
-        if int(height.tap_counts.min()) < height.kernel:
-            found[table.MERGE] = address(merge.merge_ring, **written, taps=0)
-    else:
-        pair = {"values": values, "later_values": values, "codes": codes, "later_codes": codes}
-        found[table.COMBINE] = address(merge.combine_rows, **pair)
-        found[table.COPY_ROW] = address(merge.copy_row, **pair)
-        found[table.EMIT] = address(merge.emit_rows, **pair, **written)
+    if choice.walk is not direct_rows:
+        found |= _row_functions(setup, values, codes, line_indices)
     if choice.staged:
         stage = staging.stage_planes if planes else staging.stage_lines
         found[table.STAGE_ROWS] = address(stage, x=values, stage=values)
@@ -242,6 +289,33 @@ def _functions(setup: ForwardSetup) -> dict[int, int]:
             found[table.SPREAD_INDICES] = address(spread, line=line_indices, target=indices)
     if setup.half:
         found[table.MEND_ROW] = address(staging.mend_keys, x=values, output=values)
+    return found
+
+
+def _row_functions(setup: ForwardSetup, values: Any, codes: Any, indices: Any) -> dict[int, int]:
+    """Those of the walks that reduce and join one row after the other."""
+    choice, found = setup.choice, {}
+    _, height, width = three_axes(setup.geometry)
+    constant = width.kernel if width.kernel in CONSTANT_TAPS else 0
+    strided = choice.reduce in (reduce.reduce_windows, reduce.reduce_double)
+    stride = width.stride if strided else 0
+    found[table.REDUCE] = address(
+        choice.reduce, source=values, ring=values, codes=codes, taps=constant, stride=stride
+    )
+    found[table.FILL_TABLES] = address(reduce.fill_tables, codes=codes)
+    written: dict[str, Any] = {"output": values, "places": indices}
+    written |= {"flat": int(setup.flat), "half": int(setup.half)}
+    if choice.walk is ring_rows:
+        written |= {"ring": values, "codes": codes}
+        constant = height.kernel if height.kernel in CONSTANT_TAPS else 0
+        found[table.MERGE_ALL] = address(merge.merge_ring, **written, taps=constant)
+        if int(height.tap_counts.min()) < height.kernel:
+            found[table.MERGE] = address(merge.merge_ring, **written, taps=0)
+        return found
+    pair = {"values": values, "later_values": values, "codes": codes, "later_codes": codes}
+    found[table.COMBINE] = address(merge.combine_rows, **pair)
+    found[table.COPY_ROW] = address(merge.copy_row, **pair)
+    found[table.EMIT] = address(merge.emit_rows, **pair, **written)
     return found
 
 

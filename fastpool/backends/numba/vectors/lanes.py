@@ -19,7 +19,7 @@ from .types import (
 )
 
 
-def _replaces(builder, element, order, value, best):
+def replaces(builder, element, order, value, best):
     """The step of an operation: whether a later value replaces the best one so far.
 
     It does if it is larger, or less, as the operation has it, or the first NaN.
@@ -43,7 +43,7 @@ def beats(typing, value, best):
     """The lanes where a later `value` replaces `best`."""
 
     def generate(context, builder, signature, arguments):
-        return _replaces(builder, value.element, value.order, *arguments)
+        return replaces(builder, value.element, value.order, *arguments)
 
     return Vector(types.boolean, value.lanes)(value, best), generate
 
@@ -53,7 +53,7 @@ def cell_beats(typing, cells, value, best):
     """`beats` for one cell, of the kind of some cells."""
 
     def generate(context, builder, signature, arguments):
-        return _replaces(builder, cells.element, cells.order, *arguments[1:])
+        return replaces(builder, cells.element, cells.order, *arguments[1:])
 
     return types.boolean(cells, cells.element, cells.element), generate
 
@@ -154,19 +154,18 @@ def sort_key(typing, bits, infinity):
     return bits(bits, types.int64), generate
 
 
+def key_bits_of(builder, key):
+    sign = builder.ashr(key, ir.Constant(key.type, [15] * key.type.count))
+    flip = builder.and_(sign, ir.Constant(key.type, [0x7FFF] * key.type.count))
+    return builder.xor(builder.add(key, sign), flip)
+
+
 @operation
 def key_bits(typing, key):
     """The bits of 16-bit floats from their keys; those of -0.0 and NaN are lost."""
     if key.element is not types.int16:
         return key(key), lambda context, builder, signature, arguments: arguments[0]
-
-    def generate(context, builder, signature, arguments):
-        kind = vector_type(key)
-        sign = builder.ashr(arguments[0], ir.Constant(kind, [15] * key.lanes))
-        flip = builder.and_(sign, ir.Constant(kind, [0x7FFF] * key.lanes))
-        return builder.xor(builder.add(arguments[0], sign), flip)
-
-    return key(key), generate
+    return key(key), lambda context, builder, signature, arguments: key_bits_of(builder, *arguments)
 
 
 @operation

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 from .types import (
     INT32,
@@ -40,10 +41,11 @@ def lanes_inside(builder, start, stop, lanes):
         number = builder.select(builder.icmp_signed("<", number, zero), zero, number)
         return builder.select(builder.icmp_signed(">", number, count), count, number)
 
-    def lanes_from(first):  # a shift by all bits is undefined, so it is taken in two steps
-        half = builder.trunc(builder.lshr(first, INT64(1)), bits)
-        rest = builder.trunc(builder.sub(first, builder.lshr(first, INT64(1))), bits)
-        return builder.shl(builder.shl(bits(-1), half), rest)
+    def lanes_from(first):
+        if lanes < 64:
+            return builder.trunc(builder.shl(INT64(-1), first), bits)
+        half = builder.lshr(first, INT64(1))  # a shift by all bits is undefined: in two steps
+        return builder.shl(builder.shl(bits(-1), half), builder.sub(first, half))
 
     low = lanes_from(clamped(builder.neg(start)))
     high = lanes_from(clamped(builder.sub(stop, start)))
@@ -166,18 +168,22 @@ def store_first(typing, cells, offset, vector, count):
     return types.void(cells, types.int64, vector, types.int64), generate
 
 
+def call_prefetch(builder, address):
+    pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
+    function = ir.FunctionType(ir.VoidType(), [pointer.type, INT32, INT32, INT32])
+    builder.call(
+        cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0"),
+        [pointer, INT32(0), INT32(3), INT32(1)],
+    )
+
+
 @operation
 def prefetch(typing, cells, offset):
     """Ask for the line of a cell to be brought near, whether it exists or not."""
 
     def generate(context, builder, signature, arguments):
-        kind, byte = scalar_type(cells.element), ir.IntType(8)
-        address = pointer_to(builder, arguments[0], arguments[1], byte, kind)
-        function = ir.FunctionType(ir.VoidType(), [address.type, INT32, INT32, INT32])
-        builder.call(
-            cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0"),
-            [address, INT32(0), INT32(3), INT32(1)],
-        )
+        size = INT64(cells.element.bitwidth // 8)
+        call_prefetch(builder, builder.add(arguments[0], builder.mul(arguments[1], size)))
         return context.get_dummy_value()
 
     return types.void(cells, types.int64), generate
@@ -201,11 +207,13 @@ def cells_of(typing, address, kind, like):
     return cells(types.int64, kind, like), lambda context, builder, sig, arguments: arguments[0]
 
 
-@operation
+@intrinsic
 def address_of(typing, pointer):
-    """The integer address of cells, or of what a pointer points to."""
+    """The integer address of cells, or of what a pointer points to; 0 for cells not wanted."""
 
     def generate(context, builder, signature, arguments):
+        if isinstance(pointer, types.NoneType):
+            return INT64(0)
         if isinstance(pointer, Cells):
             return arguments[0]
         return builder.ptrtoint(arguments[0], INT64)
@@ -233,16 +241,16 @@ def lanes(typing, cells):
     return types.int64(cells), generate
 
 
-def _every(builder, vectors, stride):
-    """The cells a stride apart of as many vectors that follow each other."""
+def every(builder, vectors, stride, first=0):
+    """The cells a stride apart of as many vectors that follow each other, from the `first` on."""
     lanes = vectors[0].type.count
     found = vectors[0]
-    mask = [min(lane * stride, lanes - 1) for lane in range(lanes)]
+    mask = [min(lane * stride + first, lanes - 1) for lane in range(lanes)]
     for number, vector in enumerate(vectors):
         begin = number * lanes
         for lane in range(lanes):
-            if begin <= lane * stride < begin + lanes:
-                mask[lane] = lane * stride - begin + (lanes if number else 0)
+            if begin <= lane * stride + first < begin + lanes:
+                mask[lane] = lane * stride + first - begin + (lanes if number else 0)
             elif number:
                 mask[lane] = lane
         found = builder.shuffle_vector(found, vector, constants(lanes, INT32, mask))
@@ -259,7 +267,7 @@ def load_every(typing, cells, offset, stride):
             at = builder.add(arguments[1], INT64(number * cells.lanes))
             pointer = pointer_to(builder, arguments[0], at, kind)
             vectors.append(builder.load(pointer, align=1))
-        return _every(builder, vectors, stride.literal_value)
+        return every(builder, vectors, stride.literal_value)
 
     return cells.vector(cells, types.int64, stride), generate
 
@@ -278,24 +286,25 @@ def load_every_inside(typing, cells, start, stop, fill, stride):
             mask = lanes_inside(builder, at, stop, vector.lanes)
             loaded = [pointer, INT32(1), mask, fills]
             vectors.append(call_masked(builder, "load", vector, kind, loaded))
-        return _every(builder, vectors, stride.literal_value)
+        return every(builder, vectors, stride.literal_value)
 
     signature = vector(cells, types.int64, types.int64, vector.element, stride)
     return signature, generate
 
 
+def least(cells):
+    """`weakest` as a constant."""
+    element, order = cells.element, cells.order
+    if isinstance(element, types.Float):
+        return ir.Constant(scalar_type(element), float("-inf") * order.sign)
+    limit = element.minval if order.sign > 0 else element.maxval
+    return ir.Constant(scalar_type(element), int(limit))
+
+
 @operation
 def weakest(typing, cells):
     """The value of a type that beats no other: the least one, or the largest of a minimum."""
-    element, order = cells.element, cells.order
-
-    def generate(context, builder, signature, arguments):
-        if isinstance(element, types.Float):
-            return ir.Constant(scalar_type(element), float("-inf") * order.sign)
-        limit = element.minval if order.sign > 0 else element.maxval
-        return ir.Constant(scalar_type(element), int(limit))
-
-    return element(cells), generate
+    return cells.element(cells), lambda context, *_: least(cells)
 
 
 @operation

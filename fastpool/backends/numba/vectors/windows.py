@@ -1,0 +1,329 @@
+"""Small windows in registers: all taps of some rows of windows, from loads to stores.
+
+A block is a vector of windows side by side, in some rows of windows. Each of its rows of cells is
+reduced along its taps, and the rows' extremes are joined downwards; what two rows of windows share
+is joined once. With windows of three rows at a stride of 1::
+
+    cells      row 0   row 1   row 2   row 3   row 4   row 5
+                         └── 1-2 ──┘     └── 3-4 ──┘
+    windows    0: row 0 and 1-2          2: row 2 and 3-4
+               1: 1-2 and row 3          3: 3-4 and row 5
+
+It is written in LLVM's language at once: Numba takes longer to compile a loop over taps than LLVM
+takes for all its code.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from .lanes import key_bits_of, replaces
+from .memory import call_masked, call_prefetch, every, lanes_inside, least, pointer_to
+from .types import INT32, INT64, Cells, Vector, broadcast, constants, resized, scalar_type, vector_type
+
+LINE = 64  # bytes that a processor fetches at a time
+BITS = 5  # of a number in a packed `Block`
+_CODES = {1: types.uint8, 2: types.uint16, 4: types.int32}
+
+
+class Block(NamedTuple):
+    """What is known of a block when it is compiled."""
+
+    kernel_d: int
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int  # of the lanes
+    rows: int  # of windows
+    adjacent: int  # whether the taps of a row are cells side by side
+    flat: int  # whether codes become positions in the plane
+    columns: int  # of a block's windows: one, as many as lanes, or those of a table (0, 1, 2)
+    row_bits: int  # where the row begins in a code that is taken apart for that; 0 if none is
+    code_size: int  # bytes of a code; 0 for none
+    half: int  # whether cells are the keys of 16-bit floats
+
+    @property
+    def height(self) -> int:
+        """Rows of cells that the windows cover, in each slice."""
+        return (self.rows - 1) * self.stride_h + self.kernel_h
+
+    def packed(self) -> int:
+        """All of it as one number, a constant of compiled functions."""
+        return sum(number << BITS * place for place, number in enumerate(self))
+
+    @classmethod
+    def unpacked(cls, packed: int) -> Block:
+        return cls(*(packed >> BITS * place & 2**BITS - 1 for place in range(len(cls._fields))))
+
+
+@intrinsic(prefer_literal=True)
+def pool_block(typing, block, edge, x, places, rows, cells, names, written):
+    """Pool a block; whether there was a NaN: then it is to be done again, as one at an edge.
+
+    Parameters
+    ----------
+    block : int
+        A packed `Block`.
+    edge : int
+        Whether windows may stick out of the input, lanes out of the output, and cells be NaN.
+    x, places : Cells, or None
+        The types of cells and indices.
+    rows : tuple
+        The address of the first row of cells, the bytes to the next row and to the next slice;
+        the rows of the block that lie inside, from which on and up to which, and its slices.
+    cells : tuple
+        The first window's first cell, the cells from one tap to the next, those of a row, and
+        the bytes from what is read to what is fetched meanwhile.
+    names : tuple
+        What a tap back, down, and to the right add to a code, and the latter two to a position;
+        where the codes of first taps inside stand, and the columns of a row; the position of the
+        first tap.
+    written : tuple
+        The addresses of the first row of the output and of indices, each with the bytes to the
+        next; the place of the block in its row, and the number of windows from there on.
+    """
+    kind = Block.unpacked(block.literal_value)
+    codes = Cells(_CODES[kind.code_size], x.lanes) if kind.code_size else None
+
+    def generate(context, builder, signature, arguments):
+        unpack = partial(ir.builder.IRBuilder.extract_value, builder)
+        groups = [
+            [unpack(value, number) for number in range(len(group))]
+            for value, group in zip(arguments[4:], signature.args[4:], strict=True)
+        ]
+        return _Pooling(builder, kind, edge.literal_value, x, codes, places, *groups).write()
+
+    return types.boolean(block, edge, x, places, rows, cells, names, written), generate
+
+
+class _Pooling:
+    """The code of one block, as it is written."""
+
+    def __init__(self, builder, block, edge, x, codes, places, rows, cells, names, written):
+        self.builder, self.block, self.edge = builder, block, edge
+        self.x, self.codes, self.places = x, codes, places
+        self.rows, self.cells, self.names, self.written = rows, cells, names, written
+        self.lanes, self.kind = x.lanes, vector_type(x.vector)
+        self.suspects = []  # vectors that together hold all cells
+        self.joined = {}  # the extremes over rows of a slice, from one up to another
+
+    def write(self):
+        """Everything; whether there is a NaN."""
+        block, output = self.block, self.written
+        found = [None] * block.rows
+        for back in range(block.kernel_d):
+            for row in range(block.height):
+                self.joined[back, row, row + 1] = self.reduced(back, row)
+            for number in range(block.rows):
+                start = number * block.stride_h
+                later = self.join(back, start, start + block.kernel_h)
+                found[number] = self.better(found[number], later) if back else later
+        suspicious = self.any_nan()
+        for row, (best, code) in enumerate(found):
+            if block.half:
+                best = key_bits_of(self.builder, best)
+            self.store(output[0], output[1], row, best, self.x)
+            if code is not None:
+                self.store(output[2], output[3], row, self.index(row, code), self.places)
+        return suspicious
+
+    def offset(self, address, step, number):
+        return self.builder.add(address, self.builder.mul(step, INT64(number)))
+
+    # Along a row
+
+    def load(self, line, at):
+        """A vector of cells from an address and a size; those outside are the weakest."""
+        builder, (address, size) = self.builder, line
+        pointer = pointer_to(builder, address, at, self.kind)
+        if not self.edge:
+            return builder.load(pointer, align=1)
+        mask = lanes_inside(builder, at, size, self.lanes)
+        fill = broadcast(builder, least(self.x), self.lanes)
+        return call_masked(builder, "load", self.x, self.kind, [pointer, INT32(1), mask, fill])
+
+    def line(self, back, row):
+        """The address of a row of cells, and its size: none if it lies outside."""
+        builder, (source, step, slice_step, *limits) = self.builder, self.rows
+        address, size = self.offset(self.offset(source, slice_step, back), step, row), self.cells[2]
+        if self.edge:
+            for number, low, high in ((row, *limits[:2]), (back, *limits[2:])):
+                begun = builder.icmp_signed("<=", low, INT64(number))
+                inside = builder.and_(begun, builder.icmp_signed(">", high, INT64(number)))
+                size = builder.select(inside, size, INT64(0))
+        return address, size
+
+    def fetch(self, line, at, ahead):
+        """Ask for what lies as far ahead in memory as a row's cells will be read later."""
+        builder, item = self.builder, self.x.element.bitwidth // 8
+        with builder.if_then(builder.icmp_signed("!=", ahead, INT64(0))):
+            start = builder.add(builder.add(line[0], builder.mul(at, INT64(item))), ahead)
+            for byte in range(0, self.lanes * self.block.stride_w * item, LINE):
+                call_prefetch(builder, builder.add(start, INT64(byte)))
+
+    def taps(self, back, row):
+        """The cells of each tap along a row."""
+        block, builder, line = self.block, self.builder, self.line(back, row)
+        at, step, _, ahead = self.cells
+        stride = block.stride_w
+        if not self.edge and row >= block.height - block.rows * block.stride_h:
+            self.fetch(line, at, ahead)
+        if stride == 1:
+            found = [self.load(line, self.offset(at, step, tap)) for tap in range(block.kernel_w)]
+            self.suspects += [found[0], found[-1]] if block.adjacent else found
+            return found
+        if not block.adjacent:
+            return [self.strided(line, self.offset(at, step, tap)) for tap in range(block.kernel_w)]
+        vectors = self.vectors(line, at)
+        found = [every(builder, vectors, stride, tap) for tap in range(min(stride, block.kernel_w))]
+        for tap in range(stride, block.kernel_w):
+            found.append(self.moved(found[tap - stride], line, at, tap - stride))
+        return found
+
+    def vectors(self, line, at):
+        """As many vectors side by side as the windows of the lanes are apart."""
+        found = [
+            self.load(line, self.builder.add(at, INT64(number * self.lanes)))
+            for number in range(self.block.stride_w)
+        ]
+        self.suspects += found
+        return found
+
+    def strided(self, line, at):
+        return every(self.builder, self.vectors(line, at), self.block.stride_w)
+
+    def moved(self, tap, line, at, number):
+        """The cells of a tap, all of which but the last are those of another, one window later."""
+        builder = self.builder
+        last = builder.add(at, INT64(self.lanes * self.block.stride_w))
+        if self.edge:
+            beyond, lane = self.load(line, last), self.lanes + number
+        else:
+            last = builder.add(last, INT64(number))
+            pointer = pointer_to(builder, line[0], last, scalar_type(self.x.element))
+            beyond, lane = broadcast(builder, builder.load(pointer, align=1), self.lanes), self.lanes
+        mask = constants(self.lanes, INT32, [*range(1, self.lanes), lane])
+        found = builder.shuffle_vector(tap, beyond, mask)
+        self.suspects.append(found)
+        return found
+
+    def reduced(self, back, row):
+        """The extremes along a row of cells, and the codes of their taps."""
+        values = self.taps(back, row)
+        best = values[0], self.code(back, row, 0)
+        for tap, value in enumerate(values[1:], 1):
+            best = self.better(best, (value, self.code(back, row, tap)))
+        return best
+
+    def code(self, *tap):
+        """The code of a tap in all lanes, rows being counted from the first of the block."""
+        if self.codes is None:
+            return None
+        number = INT64(0)
+        for step, count in zip(self.names, tap):
+            number = self.offset(number, step, count)
+        number = self.builder.trunc(number, scalar_type(self.codes.element))
+        return broadcast(self.builder, number, self.lanes)
+
+    # Of several cells
+
+    def better(self, best, later):
+        """Of two pairs of values and codes, the later one where it beats the other."""
+        builder, order, element = self.builder, self.x.order, self.x.element
+        if isinstance(element, types.Float) and not self.edge:
+            mask = builder.fcmp_ordered(">" if order.sign > 0 else "<", later[0], best[0])
+        else:
+            mask = replaces(builder, element, order, later[0], best[0])
+        value = builder.select(mask, later[0], best[0])
+        return value, None if best[1] is None else builder.select(mask, later[1], best[1])
+
+    def join(self, back, start, stop):
+        """The extremes over some rows of cells of a slice; what windows share is made once."""
+        found = self.joined.get((back, start, stop))
+        if found is None:
+            middle = start + (2 if start % 2 and stop - start > 2 else 1)
+            found = self.better(self.join(back, start, middle), self.join(back, middle, stop))
+            self.joined[back, start, stop] = found
+        return found
+
+    def any_nan(self):
+        """Whether there is a NaN among the cells, as a bit."""
+        builder = self.builder
+        if self.edge or not isinstance(self.x.element, types.Float):
+            return ir.IntType(1)(0)
+        vectors = self.suspects + self.suspects[-1:]
+        tests = [
+            builder.fcmp_unordered("uno", *vectors[place : place + 2])
+            for place in range(0, len(self.suspects), 2)
+        ]
+        found = tests[0]
+        for test in tests[1:]:
+            found = builder.or_(found, test)
+        word = builder.bitcast(found, ir.IntType(self.lanes))
+        return builder.icmp_unsigned("!=", word, word.type(0))
+
+    # Written
+
+    def index(self, row, code):
+        """What is written for the codes of a row of windows."""
+        builder, block, codes, place = self.builder, self.block, self.codes, self.written[4]
+        back, down, _, down_cells, right_cells, firsts, columns, base = self.names
+        element, first_row = codes.element, row * block.stride_h
+        if self.edge:  # a code from outside is the first one of its window: none was better
+            above, nearest = self.rows[3], self.rows[5]
+            below = builder.icmp_signed(">", above, INT64(first_row))
+            number = builder.mul(builder.select(below, above, INT64(first_row)), down)
+            number = builder.add(number, builder.mul(nearest, back))
+            number = builder.trunc(number, scalar_type(element))
+            pointer = pointer_to(builder, firsts, INT64(0), vector_type(codes.vector))
+            first = builder.add(
+                builder.load(pointer, align=1), broadcast(builder, number, self.lanes)
+            )
+            compare = builder.icmp_signed if element.signed else builder.icmp_unsigned
+            code = builder.select(compare(">", first, code), first, code)
+        if not block.flat:
+            number = builder.trunc(self.offset(INT64(0), down, first_row), scalar_type(element))
+            code = builder.sub(code, broadcast(builder, number, self.lanes))
+            return resized(builder, code, element, self.places.vector)
+        wide = Vector(types.int32, self.lanes)
+        code = resized(builder, code, element, wide)
+        if block.row_bits:
+            bits = constants(self.lanes, INT32, [block.row_bits] * self.lanes)
+            mask = constants(self.lanes, INT32, [(1 << block.row_bits) - 1] * self.lanes)
+            down_cells, right_cells = (
+                broadcast(builder, builder.trunc(number, INT32), self.lanes)
+                for number in (down_cells, right_cells)
+            )
+            code = builder.add(
+                builder.mul(builder.lshr(code, bits), down_cells),
+                builder.mul(builder.and_(code, mask), right_cells),
+            )
+        code = builder.add(code, broadcast(builder, builder.trunc(base, INT32), self.lanes))
+        if block.columns == 1:
+            ramp = [lane * block.stride_w for lane in range(self.lanes)]
+            code = builder.add(code, constants(self.lanes, INT32, ramp))
+        elif block.columns == 2:
+            pointer = pointer_to(builder, columns, place, vector_type(wide))
+            code = builder.add(code, builder.load(pointer, align=1))
+        return resized(builder, code, types.int32, self.places.vector)
+
+    def store(self, address, step, row, values, cells):
+        """Write a row of windows."""
+        builder, kind, count = self.builder, vector_type(cells.vector), self.written[5]
+        line = self.offset(address, step, row)
+        pointer = pointer_to(builder, line, self.written[4], kind)
+        if not self.edge:
+            builder.store(values, pointer, align=1)
+            return
+        with builder.if_else(builder.icmp_signed(">=", count, INT64(self.lanes))) as (every_lane, some):
+            with every_lane:
+                builder.store(values, pointer, align=1)
+            with some:
+                mask = lanes_inside(builder, INT64(0), count, self.lanes)
+                arguments = [values, pointer, INT32(1), mask]
+                call_masked(builder, "store", cells, ir.VoidType(), arguments)
