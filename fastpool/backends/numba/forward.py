@@ -12,7 +12,7 @@ import numpy as np
 from ...rules.arrays import infinity_bits, is_half
 from ...rules.call import Call
 from . import table
-from .blocks import AHEAD_OF_BLOCKS, FAR, block_numbers, block_of, in_pixels
+from .blocks import FAR, NEAR, block_numbers, block_of, in_pixels
 from .choice import Choice, Codes, choose, choose_codes
 from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
@@ -170,7 +170,7 @@ def _numbers(setup: ForwardSetup) -> tuple[dict[int, int], int, int]:
         table.DENSE_STRIDE: dense_stride,
         table.DENSE_CELLS: dense,
         table.AHEAD: 0,
-        **dict.fromkeys((table.BLOCK_ROWS, table.BLOCK_REACH, table.ZONE), 0),
+        **dict.fromkeys((table.BLOCK_ROWS, table.BLOCK_REACH, table.ZONE, table.TOUCHED), 0),
     }
     if choice.direct and not choice.streamed:
         own[table.OUTPUT_STEP] = phases * memories[1].row * item
@@ -217,8 +217,9 @@ def _blocks(setup: ForwardSetup) -> tuple[dict[int, int], int]:
         table.STAGE_STEP: stage,
         table.LINE_INDEX_SIZE: _line_index(setup).itemsize if setup.index_size else 0,
     }
-    if not choice.staged and setup.work * item > FAR:
-        own[table.AHEAD] = AHEAD_OF_BLOCKS
+    in_order = not choice.staged and setup.memories[0].row == width.size * channels
+    if in_order and setup.work * item > FAR and block.height * stage <= NEAR:
+        own[table.TOUCHED] = 1
     rows = depth.kernel * block.height if choice.staged else 0
     lines = 0 if choice.direct else block.rows * line + lanes * lanes
     columns = line if channels > 1 and block.flat else 0

@@ -59,7 +59,7 @@ FORWARD = Layout(
     """
     ITEM_SIZE CODE_SIZE INDEX_SIZE INFINITY SLICE_STEP ROW_STEP COLUMN_STEP ROW_BITS TILE SLOTS
     PITCH PHASES RING_STEP BATCH STAGE_STEP OUTPUT_STEP INDICES_STEP LINE_INDEX_SIZE GROUP
-    LAST_PLANE DENSE_STRIDE DENSE_CELLS AHEAD BLOCK_ROWS BLOCK_REACH ZONE
+    LAST_PLANE DENSE_STRIDE DENSE_CELLS AHEAD BLOCK_ROWS BLOCK_REACH ZONE TOUCHED
     REDUCE MERGE MERGE_ALL COMBINE COPY_ROW EMIT STAGE_ROWS SPREAD_VALUES SPREAD_INDICES STREAM_ROW
     MEND_ROW FILL_TABLES
     RING CODES PREFIX PREFIX_CODES FIRSTS COLUMNS STAGE DENSE DENSE_CODES LINE LINE_INDICES
@@ -88,10 +88,11 @@ FORWARD = Layout(
     LAST_PLANE,  # where the last group begins; it may overlap the one before
     DENSE_STRIDE,  # of the windows of a row, before they are picked
     DENSE_CELLS,  # cells of a tile of windows at that stride
-    AHEAD,  # cells from what is read to what is fetched meanwhile; bytes of it for blocks
+    AHEAD,  # cells from what is read to what is fetched meanwhile
     BLOCK_ROWS,  # of windows in a block
     BLOCK_REACH,  # cells that a block reads along a row
     ZONE,  # cells of a row of windows whose first taps may lie outside
+    TOUCHED,  # whether the rows of a group are read once before, in order
     # The functions for one row: their addresses, 0 for what is not needed.
     REDUCE,
     MERGE,

@@ -207,6 +207,26 @@ def cells_of(typing, address, kind, like):
     return cells(types.int64, kind, like), lambda context, builder, sig, arguments: arguments[0]
 
 
+@operation
+def touch(typing, cells, offset):
+    """Read a cell, and do nothing with it."""
+
+    def generate(context, builder, signature, arguments):
+        kind = scalar_type(cells.element)
+        word = builder.load(pointer_to(builder, arguments[0], arguments[1], kind), align=1)
+        assembly = ir.InlineAsm(ir.FunctionType(ir.VoidType(), [kind]), "", "r", True)
+        builder.call(assembly, [word])
+        return context.get_dummy_value()
+
+    return types.void(cells, types.int64), generate
+
+
+@operation
+def byte_at(typing, address):
+    """A byte at an integer address, as cells."""
+    return Cells(types.uint8, 1)(types.int64), lambda context, builder, sig, arguments: arguments[0]
+
+
 @intrinsic
 def address_of(typing, pointer):
     """The integer address of cells, or of what a pointer points to; 0 for cells not wanted."""

@@ -23,10 +23,9 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from .lanes import key_bits_of, replaces
-from .memory import call_masked, call_prefetch, every, lanes_inside, least, pointer_to
+from .memory import call_masked, every, lanes_inside, least, pointer_to
 from .types import INT32, INT64, Cells, Vector, broadcast, constants, resized, scalar_type, vector_type
 
-LINE = 64  # bytes that a processor fetches at a time
 BITS = 5  # of a number in a packed `Block`
 _CODES = {1: types.uint8, 2: types.uint16, 4: types.int32}
 
@@ -77,8 +76,7 @@ def pool_block(typing, block, edge, x, places, rows, cells, names, written):
         The address of the first row of cells, the bytes to the next row and to the next slice;
         the rows of the block that lie inside, from which on and up to which, and its slices.
     cells : tuple
-        The first window's first cell, the cells from one tap to the next, those of a row, and
-        the bytes from what is read to what is fetched meanwhile.
+        The first window's first cell, the cells from one tap to the next, and those of a row.
     names : tuple
         What a tap back, down, and to the right add to a code, and the latter two to a position;
         where the codes of first taps inside stand, and the columns of a row; the position of the
@@ -158,21 +156,11 @@ class _Pooling:
                 size = builder.select(inside, size, INT64(0))
         return address, size
 
-    def fetch(self, line, at, ahead):
-        """Ask for what lies as far ahead in memory as a row's cells will be read later."""
-        builder, item = self.builder, self.x.element.bitwidth // 8
-        with builder.if_then(builder.icmp_signed("!=", ahead, INT64(0))):
-            start = builder.add(builder.add(line[0], builder.mul(at, INT64(item))), ahead)
-            for byte in range(0, self.lanes * self.block.stride_w * item, LINE):
-                call_prefetch(builder, builder.add(start, INT64(byte)))
-
     def taps(self, back, row):
         """The cells of each tap along a row."""
         block, builder, line = self.block, self.builder, self.line(back, row)
-        at, step, _, ahead = self.cells
+        at, step, _ = self.cells
         stride = block.stride_w
-        if not self.edge and row >= block.height - block.rows * block.stride_h:
-            self.fetch(line, at, ahead)
         if stride == 1:
             found = [self.load(line, self.offset(at, step, tap)) for tap in range(block.kernel_w)]
             self.suspects += [found[0], found[-1]] if block.adjacent else found
