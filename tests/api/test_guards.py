@@ -97,7 +97,7 @@ def test_with_bounds_checks(tmp_path):
     from windows import WINDOWS
 
     assert numba.config.BOUNDSCHECK == 1
-    check_guards(WINDOWS["two taps"], "float32", "NCHW", SHAPES["window"], "flat")
-    check_guards(WINDOWS["constant taps"], "float32", "NCHW", (3, 400, 500), "flat")
+    check_guards(WINDOWS["tiles"], "float32", "NCHW", SHAPES["window"], "flat")
+    check_guards(WINDOWS["shared rows"], "float32", "NCHW", (3, 400, 500), "flat")
     """
     run(code, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(tmp_path), NUMBA_NUM_THREADS="2")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...rules.geometry import Geometry
 from ...rules.operation import Operation
-from .blocks import pools_in_blocks
+from .blocks import pools_in_blocks, runs_over
 from .kernels import reduce
 from .kernels.direct import direct_rows
 from .kernels.ring import ring_rows
@@ -30,9 +28,6 @@ MOST_STRIDE = 16
 NARROW, NARROW_LARGE, LARGE = 20, 64, 5
 # Lanes for planes: to transpose 64 x 64 bytes takes longer than it spares.
 MOST_PLANES = 16
-# Outputs from so many bytes on bypass the caches, which takes 0.6 to 0.9 of the time where
-# memory is the limit, but 1.3 to 3 times as long where the outputs fit.
-STREAM_BYTES = 2 * 10**7
 
 
 class Codes(NamedTuple):
@@ -49,12 +44,12 @@ class Choice(NamedTuple):
     """How a forward pass is done."""
 
     walk: Callable[..., Any]  # the kernel
-    reduce: Callable[..., Any] | None  # what makes the maxima of a row, if they are made alone
+    reduce: Any  # the function that makes the maxima of a row; None if the walk does
     lanes: int  # of a vector of cells
     planes: bool  # whether a vector holds cells of as many planes
     staged: bool  # whether rows must be copied to be read
     direct: bool  # whether rows can be written where they belong
-    streamed: bool  # whether they bypass the caches on their way
+    loose: bool  # whether rows are written one over the end of the other
     reasons: tuple[str, ...]
 
 
@@ -63,7 +58,6 @@ def choose(
     geometry: Geometry,
     itemsize: int,
     half: bool,
-    index_size: int,
     memories: tuple[Memory, ...],
 ) -> Choice:
     """How to pool: `memories` are those of the input, the output and the indices, if any.
@@ -74,14 +68,21 @@ def choose(
     _, height, width = three_axes(geometry)
     volumes, reasons = len(geometry.axes) == 3, []
     lanes, channels, planes = BYTES // itemsize, geometry.channels, False
+    if itemsize == 1 and width.pad_low:
+        lanes //= 2  # or most vectors of a row are at its ends: k3 s1 takes 0.9 of the time
     group = min(lanes, MOST_PLANES)
     aligned = not volumes and all(
         memory.split >= geometry.planes and memory.column == 1 for memory in memories
     )
     # Flat indices are transposed in 32 bits.
     fits = geometry.planes >= group and geometry.plane_cells < 2**31
-    narrow = NARROW_LARGE if max(height.kernel, width.kernel) >= LARGE else NARROW
-    if channels == 1 and width.output <= narrow and fits and aligned:
+    small = pools_in_blocks(geometry)
+    narrow = NARROW if small or max(height.kernel, width.kernel) < LARGE else NARROW_LARGE
+    loose = small and aligned and runs_over(geometry, lanes, half, memories)
+    if loose:
+        lanes = 1 << (width.output - 1).bit_length()
+        reasons.append(f"rows of {width.output} windows written one over the end of the other")
+    elif channels == 1 and width.output <= narrow and fits and aligned:
         planes, lanes, channels = True, group, group
         reasons.append(f"{group} planes side by side, as {width.output} windows fill no vector")
 
@@ -89,9 +90,9 @@ def choose(
     staged, direct = half or not dense[0], all(dense[1:])
     if staged and not planes:
         reasons.append("rows copied to be read: " + ("16-bit floats" if half else "strides"))
-    if pools_in_blocks(replace(geometry, channels=channels) if planes else geometry):
+    if small:
         reasons.append("all taps of a window in registers")
-        return Choice(direct_rows, None, lanes, planes, staged, direct, False, tuple(reasons))
+        return Choice(direct_rows, None, lanes, planes, staged, direct, loose, tuple(reasons))
     walk = ring_rows
     # The last term: windows that stick far out of the input are cut to what is inside.
     if volumes:
@@ -115,11 +116,7 @@ def choose(
         reducer = reduce.reduce_windows
         reasons.append(f"windows at stride {width.stride} side by side")
 
-    cells = geometry.planes * math.prod(geometry.outputs) * geometry.channels
-    streamed = direct and walk is ring_rows and cells * (itemsize + index_size) >= STREAM_BYTES
-    if streamed:
-        reasons.append("outputs past the caches")
-    return Choice(walk, reducer, lanes, planes, staged, direct, streamed, tuple(reasons))
+    return Choice(walk, reducer, lanes, planes, staged, direct, False, tuple(reasons))
 
 
 def choose_codes(geometry: Geometry, itemsize: int, flat: bool) -> Codes:

@@ -24,15 +24,11 @@ from .memory import Memory, held_as
 from .table import FORWARD, make_table, three_axes
 from .vectors.types import Order
 
-# Numbers of taps for which functions are compiled with that number as a constant.
-CONSTANT_TAPS = (2, 3)
 # What the rows in work may take: half of a usual first-level cache, for large windows half of a
 # usual second-level one.
 RING_BYTES, WIDE_BYTES = 24 * 1024, 512 * 1024
 # Cells of windows at stride 1 that are made at a time, to pick those of larger strides from.
 DENSE_CELLS = 8192
-# Bytes of values that bypass the caches at once: pieces of 12 KB took three times as long.
-STREAM_PIECE = 4096
 # Bytes that are fetched before they are needed: up to 1.25 times faster from memory.
 AHEAD = 4096
 _INDEX_TYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.int64}
@@ -57,10 +53,9 @@ class ForwardSetup:
         self.infinity = infinity_bits(call.dtype) if self.half else 0
         self.index_size = 0 if call.index_dtype is None else call.index_dtype.itemsize
         item = self.dtype.itemsize
-        self.choice = choose(
-            call.operation, geometry, item, self.half, self.index_size, tuple(memories)
-        )
+        self.choice = choose(call.operation, geometry, item, self.half, tuple(memories))
         self.work = max(math.prod(geometry.input_shape), math.prod(geometry.output_shape))
+        self.end = memories[0].end(geometry)
         self.planes = groups = geometry.planes
         if self.choice.planes:
             groups = -(-geometry.planes // self.choice.lanes)
@@ -68,7 +63,9 @@ class ForwardSetup:
             memories = [memory._replace(channel=memory.inner) for memory in memories]
         self.geometry, self.memories = geometry, tuple(memories)
         self.code = choose_codes(geometry, item, self.flat)
-        self.block = block_of(geometry, item, self.flat, self.half, self.index_size > 0)
+        self.block = block_of(
+            geometry, item, self.flat, self.half, self.index_size > 0, self.choice.loose
+        )
         depth, height, _ = three_axes(geometry)
         rows = self.block.rows if self.choice.walk is direct_rows else 1
         self.rows = groups * depth.output * -(-height.output // rows)
@@ -136,14 +133,9 @@ def _numbers(setup: ForwardSetup) -> tuple[dict[int, int], int, int]:
     # More phases than rows of windows, of which no two share any, would overflow the table.
     phases = min(height.dilation // common, height.output) if ring or wide else 1
     ring_step, batch = height.stride // common, 1
-    line = width.output * channels
     if ring and ring_step <= height.kernel:
         fitting = RING_BYTES // (pitch * (item + code_size) + stage)
         batch = max(1, min((fitting - held) // ring_step + 1, height.output))
-    if choice.streamed:
-        whole = phases == 1 and tile == width.output
-        whole &= all(memory.row == line for memory in memories[1:])
-        batch = max(1, min(batch, STREAM_PIECE // (line * item))) if whole else 1
     slots = held + (batch - 1) * ring_step
 
     own = {
@@ -170,9 +162,11 @@ def _numbers(setup: ForwardSetup) -> tuple[dict[int, int], int, int]:
         table.DENSE_STRIDE: dense_stride,
         table.DENSE_CELLS: dense,
         table.AHEAD: 0,
-        **dict.fromkeys((table.BLOCK_ROWS, table.BLOCK_REACH, table.ZONE, table.TOUCHED), 0),
+        **dict.fromkeys(
+            (table.BLOCK_ROWS, table.BLOCK_REACH, table.ZONE, table.TOUCHED, table.END), 0
+        ),
     }
-    if choice.direct and not choice.streamed:
+    if choice.direct:
         own[table.OUTPUT_STEP] = phases * memories[1].row * item
         own[table.INDICES_STEP] = phases * memories[-1].row * index_size
     if index_size:
@@ -220,6 +214,9 @@ def _blocks(setup: ForwardSetup) -> tuple[dict[int, int], int]:
     in_order = not choice.staged and setup.memories[0].row == width.size * channels
     if in_order and setup.work * item > FAR and block.height * stage <= NEAR:
         own[table.TOUCHED] = 1
+    if choice.loose:
+        own[table.END] = setup.end
+        own[table.BLOCK_REACH] = (width.output - 1) * width.stride + width.kernel
     rows = depth.kernel * block.height if choice.staged else 0
     lines = 0 if choice.direct else block.rows * line + lanes * lanes
     columns = line if channels > 1 and block.flat else 0
@@ -250,9 +247,7 @@ def _direct(setup: ForwardSetup) -> int:
     places = cells(_line_index(setup), setup.choice.lanes) if setup.index_size else None
     values = cells(setup.dtype, setup.choice.lanes, setup.order)
     pixels = int(in_pixels(setup.geometry))
-    return address(
-        direct_rows, x=values, places=places, block=setup.block.packed(), pixels=pixels
-    )
+    return address(direct_rows, x=values, places=places, block=setup.block.packed(), pixels=pixels)
 
 
 def _line_index(setup: ForwardSetup) -> np.dtype[Any]:
@@ -280,9 +275,6 @@ def _functions(setup: ForwardSetup) -> dict[int, int]:
     if choice.staged:
         stage = staging.stage_planes if planes else staging.stage_lines
         found[table.STAGE_ROWS] = address(stage, x=values, stage=values)
-    if choice.streamed:
-        byte = cells("u1")
-        found[table.STREAM_ROW] = address(staging.stream_line, line=byte, target=byte)
     if not choice.direct:
         spread = staging.spread_planes if planes else staging.spread_lines
         found[table.SPREAD_VALUES] = address(spread, line=values, target=values)
@@ -296,22 +288,17 @@ def _functions(setup: ForwardSetup) -> dict[int, int]:
 def _row_functions(setup: ForwardSetup, values: Any, codes: Any, indices: Any) -> dict[int, int]:
     """Those of the walks that reduce and join one row after the other."""
     choice, found = setup.choice, {}
-    _, height, width = three_axes(setup.geometry)
-    constant = width.kernel if width.kernel in CONSTANT_TAPS else 0
     strided = choice.reduce in (reduce.reduce_windows, reduce.reduce_double)
-    stride = width.stride if strided else 0
+    stride = three_axes(setup.geometry)[2].stride if strided else 0
     found[table.REDUCE] = address(
-        choice.reduce, source=values, ring=values, codes=codes, taps=constant, stride=stride
+        choice.reduce, source=values, ring=values, codes=codes, stride=stride
     )
     found[table.FILL_TABLES] = address(reduce.fill_tables, codes=codes)
     written: dict[str, Any] = {"output": values, "places": indices}
     written |= {"flat": int(setup.flat), "half": int(setup.half)}
     if choice.walk is ring_rows:
         written |= {"ring": values, "codes": codes}
-        constant = height.kernel if height.kernel in CONSTANT_TAPS else 0
-        found[table.MERGE_ALL] = address(merge.merge_ring, **written, taps=constant)
-        if int(height.tap_counts.min()) < height.kernel:
-            found[table.MERGE] = address(merge.merge_ring, **written, taps=0)
+        found[table.MERGE] = address(merge.merge_ring, **written)
         return found
     pair = {"values": values, "later_values": values, "codes": codes, "later_codes": codes}
     found[table.COMBINE] = address(merge.combine_rows, **pair)

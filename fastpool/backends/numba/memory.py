@@ -33,6 +33,25 @@ class Memory(NamedTuple):
         row = width * channels
         return cls(planes, 0, depth * height * row, height * row, row, channels, 1)
 
+    def in_line(self, geometry: Geometry) -> bool:
+        """Whether rows of an output follow each other, those of all planes too."""
+        rows = three(geometry.outputs)
+        planes, (slices, height, width) = geometry.planes, rows
+        row = width * geometry.channels
+        found = self.split >= planes and (planes == 1 or self.inner == slices * height * row)
+        found = found and (slices == 1 or self.slice == height * row)
+        return found and (height == 1 or self.row == row) and self.dense(geometry.channels)
+
+    def end(self, geometry: Geometry) -> int:
+        """The cells of an input's memory from its first one on; 0 if some lie in front of it."""
+        outer = -(-geometry.planes // self.split)
+        inner = min(self.split, geometry.planes)
+        sizes = outer, inner, *three(tuple(axis.size for axis in geometry.axes)), geometry.channels
+        steps = [0 if n == 1 else step for n, step in zip(sizes, self[1:], strict=True)]
+        if min(steps) < 0:
+            return 0
+        return 1 + sum((n - 1) * step for n, step in zip(sizes, steps, strict=True))
+
     def dense(self, channels: int) -> bool:
         """Whether the cells of a row lie side by side."""
         return self.column == channels and (channels == 1 or self.channel == 1)

@@ -59,8 +59,8 @@ FORWARD = Layout(
     """
     ITEM_SIZE CODE_SIZE INDEX_SIZE INFINITY SLICE_STEP ROW_STEP COLUMN_STEP ROW_BITS TILE SLOTS
     PITCH PHASES RING_STEP BATCH STAGE_STEP OUTPUT_STEP INDICES_STEP LINE_INDEX_SIZE GROUP
-    LAST_PLANE DENSE_STRIDE DENSE_CELLS AHEAD BLOCK_ROWS BLOCK_REACH ZONE TOUCHED
-    REDUCE MERGE MERGE_ALL COMBINE COPY_ROW EMIT STAGE_ROWS SPREAD_VALUES SPREAD_INDICES STREAM_ROW
+    LAST_PLANE DENSE_STRIDE DENSE_CELLS AHEAD BLOCK_ROWS BLOCK_REACH ZONE TOUCHED END
+    REDUCE MERGE COMBINE COPY_ROW EMIT STAGE_ROWS SPREAD_VALUES SPREAD_INDICES
     MEND_ROW FILL_TABLES
     RING CODES PREFIX PREFIX_CODES FIRSTS COLUMNS STAGE DENSE DENSE_CODES LINE LINE_INDICES
     """
@@ -93,17 +93,16 @@ FORWARD = Layout(
     BLOCK_REACH,  # cells that a block reads along a row
     ZONE,  # cells of a row of windows whose first taps may lie outside
     TOUCHED,  # whether the rows of a group are read once before, in order
+    END,  # cells of the input's memory, where rows of windows may run over; else 0
     # The functions for one row: their addresses, 0 for what is not needed.
     REDUCE,
     MERGE,
-    MERGE_ALL,  # where no tap lies outside
     COMBINE,
     COPY_ROW,
     EMIT,
     STAGE_ROWS,
     SPREAD_VALUES,
     SPREAD_INDICES,
-    STREAM_ROW,
     MEND_ROW,
     FILL_TABLES,
     # Places in the scratch.

@@ -26,6 +26,7 @@ from ..table import (
     COLUMN_STEP,
     COLUMNS,
     DEPTH,
+    END,
     FIRSTS,
     GROUP,
     HEIGHT,
@@ -87,6 +88,7 @@ def direct_rows(x, output, places, scratch, table, first_row, last_row, block, p
     if pixels:
         parts, length, lane_stride = windows, channels, 1
     size, tap_step, last = width * channels, dilation_w * channels, max(length - lane_count, 0)
+    end, read = table[END], (windows - 1) * stride_w * item + lane_count * stride_w * item
     unit = first_row
     while unit < last_row:
         all_slices, begin, stop = rows_of_plane(unit, last_row, groups)
@@ -119,7 +121,7 @@ def direct_rows(x, output, places, scratch, table, first_row, last_row, block, p
                 for byte in range(first, first + (below - above) * step, 64):
                     touch(byte_at(byte), 0)
             whole = below - above == taken and furthest - nearest == taps_d
-            whole = whole and length >= lane_count
+            whole = whole and (length >= lane_count or end > 0)
             lines = origin, step, slice_step, above, below, nearest, furthest
             to = target + oh * output_row, output_row, place + oh * places_row, places_row
             if table[SPREAD_VALUES]:
@@ -130,6 +132,11 @@ def direct_rows(x, output, places, scratch, table, first_row, last_row, block, p
                 # The cells of the row from which on, and up to which, blocks lie inside.
                 inside = -(left // lane_stride)
                 until = min((size - reach - left) // lane_stride, last) if whole else -1
+                if end and whole:
+                    final = unit >= last_row and group == stop - 1
+                    beyond = origin + (taken - 1) * step + (taps_d - 1) * slice_step + left * item
+                    if final or beyond + read > address_of(x) + end * item:
+                        until = -1
                 start = 0
                 while start < length:
                     c = min(start, last)
@@ -145,7 +152,11 @@ def direct_rows(x, output, places, scratch, table, first_row, last_row, block, p
                         cells = left + c * lane_stride, tap_step, size
                         j = part * channels + c
                         written = to + (j, length - c)
-                        named = names + (firsts + min(j, zone) * code_size, columns, base + c * ramp)
+                        named = names + (
+                            firsts + min(j, zone) * code_size,
+                            columns,
+                            base + c * ramp,
+                        )
                         pool_block(block, 1, x, places, lines, cells, named, written)
                         start += lane_count
             if table[SPREAD_VALUES]:

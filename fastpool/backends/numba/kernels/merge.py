@@ -59,13 +59,12 @@ def write(output, places, j, n, best, code, table, columns, base, flat, half):
 
 @kernel(signatures.MERGE)
 def merge_ring(
-    ring, codes, output, places, table, scratch, slot, begin, stop, base, n, rows, taps, flat, half
+    ring, codes, output, places, table, scratch, slot, begin, stop, base, n, rows, flat, half
 ):
     """Write the maxima of windows over rows of the ring, for `rows` rows of windows.
 
     The taps from `begin` to `stop` lie inside; the first one's row is in `slot`, and `base` is
-    the position of the first window's first tap. Constant `taps`: 1.1 to 1.3 times faster for 2
-    and 3.
+    the position of the first window's first tap.
     """
     width, pitch, row_step = lanes(output), table[PITCH], table[ROW_STEP]
     columns = cells_of(scratch + table[COLUMNS], np.int64, codes)
@@ -77,8 +76,6 @@ def merge_ring(
         table[RING_STEP],
         table[PHASES] * table[HEIGHT + STRIDE] * table[WIDTH + SIZE],
     )
-    if taps:
-        inside = taps
     for start in range(0, n, width):
         j = min(start, last)
         oldest, origin = slot, base

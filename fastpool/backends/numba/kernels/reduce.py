@@ -46,8 +46,6 @@ from ..vectors.memory import (
     cells_of,
     lanes,
     load,
-    load_every,
-    load_every_inside,
     load_inside,
     prefetch,
     set_cell,
@@ -55,6 +53,7 @@ from ..vectors.memory import (
     store,
     weakest,
 )
+from ..vectors.strided import load_every, load_every_inside
 from . import signatures
 from .places import axis, taps_inside
 
@@ -115,14 +114,9 @@ def first_codes(codes, table, scratch, first):
 
 
 @kernel(signatures.REDUCE)
-def reduce_windows(
-    source, ring, codes, table, scratch, first, count, rows, step, slot, taps, stride
-):
-    """`reduce_line` for windows: 6 to 8 times as fast as tap by tap.
-
-    Constant `taps`, 2 or 3: 1.2 to 1.5 times faster.
-    """
-    channels, taps = table[CHANNELS], taps or table[WIDTH + TAPS]
+def reduce_windows(source, ring, codes, table, scratch, first, count, rows, step, slot, stride):
+    """`reduce_line` for windows: 6 to 8 times as fast as tap by tap."""
+    channels, taps = table[CHANNELS], table[WIDTH + TAPS]
     shift, n = (table[WIDTH + PAD] - first * stride) * channels, count * channels
     firsts = first_codes(codes, table, scratch, first)
     reduce_line(source, ring, codes, table, firsts, shift, n, rows, step, slot, taps, stride)
@@ -130,9 +124,7 @@ def reduce_windows(
 
 
 @kernel(signatures.REDUCE)
-def reduce_double(
-    source, ring, codes, table, scratch, first, count, rows, step, slot, taps, stride
-):
+def reduce_double(source, ring, codes, table, scratch, first, count, rows, step, slot, stride):
     """Large windows: maxima over 4 taps, then over 8, 16, ... from two that lie side by side.
 
     The number of comparisons grows with the logarithm of the window: rows of 13 taps take 0.77 of
@@ -189,9 +181,7 @@ def join(values, codes, j, stride, distances, into, into_codes, to):
 
 
 @kernel(signatures.REDUCE)
-def reduce_pixels(
-    source, ring, codes, table, scratch, first, count, rows, step, slot, taps, stride
-):
+def reduce_pixels(source, ring, codes, table, scratch, first, count, rows, step, slot, stride):
     """One window with all its channels at a time: 5 times as fast as cell by cell."""
     size, _, kernel_size, stride, dilation, pad, _ = axis(table, WIDTH)
     channels, width, low = table[CHANNELS], lanes(source), weakest(source)
@@ -215,13 +205,6 @@ def reduce_pixels(
                         later = beats(value, best)
                         best = select(later, value, best)
                         code = select(later, splat(tap * code_step, codes), code)
-                elif taps and stop - begin == taps:
-                    best = load(line, at)
-                    for tap in range(1, taps):
-                        value = load(line, at + tap * tap_step)
-                        later = beats(value, best)
-                        best = select(later, value, best)
-                        code = select(later, splat(tap * code_step, codes), code)
                 else:
                     best = load(line, at)
                     for tap in range(begin + 1, stop):
@@ -236,7 +219,7 @@ def reduce_pixels(
 
 
 @kernel(signatures.REDUCE)
-def reduce_taps(source, ring, codes, table, scratch, first, count, rows, step, slot, taps, stride):
+def reduce_taps(source, ring, codes, table, scratch, first, count, rows, step, slot, stride):
     """One tap at a time, of those inside: for windows that lie mostly outside."""
     size, _, kernel_size, stride, dilation, pad, _ = axis(table, WIDTH)
     channels = table[CHANNELS]

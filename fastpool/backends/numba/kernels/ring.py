@@ -34,7 +34,6 @@ from ..table import (
     LINE_INDICES,
     MEND_ROW,
     MERGE,
-    MERGE_ALL,
     OUTPUT,
     PHASES,
     REDUCE,
@@ -46,12 +45,10 @@ from ..table import (
     STAGE,
     STAGE_ROWS,
     STAGE_STEP,
-    STREAM_ROW,
-    TAPS,
     TILE,
     WIDTH,
 )
-from ..vectors.memory import address_of, fence
+from ..vectors.memory import address_of
 from .places import axis, plane_origin, rows_of_plane, taps_inside
 from .signatures import (
     fill_tables,
@@ -60,7 +57,6 @@ from .signatures import (
     reduce_row,
     spread_rows,
     stage_rows,
-    stream_row,
 )
 
 
@@ -124,8 +120,6 @@ def ring_rows(x, output, places, scratch, table, first_row, last_row):
                             windows_of_row = 0, mended, first, count
                             mend_row(table[MEND_ROW], (source, target, numbers, *windows_of_row))
                     oh += batch * phases
-    if table[STREAM_ROW]:
-        fence()  # what bypassed the caches is seen before what comes later
     return -1
 
 
@@ -137,16 +131,13 @@ def write_rows(memory, table, taps, base, windows):
     item, index_size, n = table[ITEM_SIZE], table[INDEX_SIZE], count * table[CHANNELS]
     to = target + (oh * table[OUTPUT + ROW] + first * table[OUTPUT + COLUMN]) * item
     index_to = place + (oh * table[INDICES + ROW] + first * table[INDICES + COLUMN]) * index_size
-    merge = table[MERGE_ALL] if taps[2] - taps[1] == table[HEIGHT + TAPS] else table[MERGE]
-    if table[SPREAD_VALUES] == 0 and table[STREAM_ROW] == 0:
-        merge_rows(merge, (ring, codes, to, index_to, numbers, scratch, *taps, base, n, batch))
+    if table[SPREAD_VALUES] == 0:
+        merge_rows(
+            table[MERGE], (ring, codes, to, index_to, numbers, scratch, *taps, base, n, batch)
+        )
         return
     line, indices = scratch + table[LINE], scratch + table[LINE_INDICES]
-    merge_rows(merge, (ring, codes, line, indices, numbers, scratch, *taps, base, n, batch))
-    if table[STREAM_ROW]:
-        stream_row(table[STREAM_ROW], (line, to, batch * n * item))
-        stream_row(table[STREAM_ROW], (indices, index_to, batch * n * index_size))
-        return
+    merge_rows(table[MERGE], (ring, codes, line, indices, numbers, scratch, *taps, base, n, batch))
     spread_rows(table[SPREAD_VALUES], (line, to, numbers, OUTPUT, count, batch))
     if index_size:
         spread_rows(table[SPREAD_INDICES], (indices, index_to, numbers, INDICES, count, batch))

@@ -10,13 +10,11 @@ from ..compile.signature import Signature
 
 # Along a row: the extremes of `count` windows from window `first` on, for some rows `step` bytes
 # apart, into rows of the ring from `slot` on.
-REDUCE = Signature(
-    "source ring codes table scratch first count rows step slot", constants="taps stride"
-)
+REDUCE = Signature("source ring codes table scratch first count rows step slot", constants="stride")
 # Down the rows: the extremes over rows of the ring, written.
 MERGE = Signature(
     "ring codes output places table scratch slot begin stop base n rows",
-    constants="taps flat half",
+    constants="flat half",
 )
 # A row of extremes beside a later one.
 JOIN = Signature("values codes later_values later_codes n distance")
@@ -29,13 +27,11 @@ EMIT = Signature(
 STAGE = Signature("x stage table rows step")
 # Lines are copied to where the cells of the output lie apart.
 SPREAD = Signature("line target table which count rows")
-# A line is copied past the caches.
-STREAM = Signature("line target size")
 # Outputs of 16-bit floats get the bits that their keys have lost.
 MEND = Signature("x output table od oh first count")
 # What depends on a window's place in its tile is made once.
 FILL = Signature("codes table scratch")
 
 reduce_row, merge_rows, join_rows, emit_row = REDUCE.call, MERGE.call, JOIN.call, EMIT.call
-stage_rows, spread_rows, stream_row = STAGE.call, SPREAD.call, STREAM.call
+stage_rows, spread_rows = STAGE.call, SPREAD.call
 mend_row, fill_tables = MEND.call, FILL.call

@@ -21,7 +21,6 @@ from ..table import (
 )
 from ..vectors.lanes import differ, key_bits, nan_key, sort_key
 from ..vectors.memory import (
-    address_of,
     beyond,
     bytes_of,
     cell,
@@ -31,8 +30,6 @@ from ..vectors.memory import (
     set_cell,
     shifted,
     store,
-    store_first,
-    store_past,
 )
 from ..vectors.transpose import transpose_in, transpose_out
 from . import signatures
@@ -113,24 +110,6 @@ def spread_lines(line, target, table, which, count, rows):
             for c in range(channels):
                 value = cell(line, at + ow * channels + c)
                 set_cell(target, to + ow * column + c * channel, value)
-    return 0
-
-
-@kernel(signatures.STREAM)
-def stream_line(line, target, size):
-    """Copy `size` bytes past the caches, which do not hold outputs of such a size anyway.
-
-    A line that is written as a whole need not be read before: 1.2 to 1.5 times faster from memory.
-    """
-    width = lanes(line)
-    first = min(-address_of(target) % width, size)
-    store_first(target, 0, load(line, 0), first)
-    at = first
-    while at + width <= size:
-        store_past(target, at, load(line, at))
-        at += width
-    if at < size:
-        store_first(target, at, load(line, at), size - at)
     return 0
 
 

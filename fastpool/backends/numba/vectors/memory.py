@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 
 from .types import (
     INT32,
@@ -16,7 +15,7 @@ from .types import (
     Cells,
     Vector,
     broadcast,
-    constants,
+    generated,
     operation,
     scalar_type,
     vector_type,
@@ -227,7 +226,7 @@ def byte_at(typing, address):
     return Cells(types.uint8, 1)(types.int64), lambda context, builder, sig, arguments: arguments[0]
 
 
-@intrinsic
+@generated
 def address_of(typing, pointer):
     """The integer address of cells, or of what a pointer points to; 0 for cells not wanted."""
 
@@ -259,57 +258,6 @@ def lanes(typing, cells):
         return INT64(cells.lanes)
 
     return types.int64(cells), generate
-
-
-def every(builder, vectors, stride, first=0):
-    """The cells a stride apart of as many vectors that follow each other, from the `first` on."""
-    lanes = vectors[0].type.count
-    found = vectors[0]
-    mask = [min(lane * stride + first, lanes - 1) for lane in range(lanes)]
-    for number, vector in enumerate(vectors):
-        begin = number * lanes
-        for lane in range(lanes):
-            if begin <= lane * stride + first < begin + lanes:
-                mask[lane] = lane * stride + first - begin + (lanes if number else 0)
-            elif number:
-                mask[lane] = lane
-        found = builder.shuffle_vector(found, vector, constants(lanes, INT32, mask))
-    return found
-
-
-@operation
-def load_every(typing, cells, offset, stride):
-    """The cells from `offset` on that are a constant stride apart."""
-
-    def generate(context, builder, signature, arguments):
-        kind, vectors = vector_type(cells.vector), []
-        for number in range(stride.literal_value):
-            at = builder.add(arguments[1], INT64(number * cells.lanes))
-            pointer = pointer_to(builder, arguments[0], at, kind)
-            vectors.append(builder.load(pointer, align=1))
-        return every(builder, vectors, stride.literal_value)
-
-    return cells.vector(cells, types.int64, stride), generate
-
-
-@operation
-def load_every_inside(typing, cells, start, stop, fill, stride):
-    """Lane l is cell `start + l * stride` where that is in [0, stop), else `fill`."""
-    vector = cells.vector
-
-    def generate(context, builder, signature, arguments):
-        address, start, stop, fill, _ = arguments
-        kind, fills, vectors = vector_type(vector), broadcast(builder, fill, vector.lanes), []
-        for number in range(stride.literal_value):
-            at = builder.add(start, INT64(number * vector.lanes))
-            pointer = pointer_to(builder, address, at, kind)
-            mask = lanes_inside(builder, at, stop, vector.lanes)
-            loaded = [pointer, INT32(1), mask, fills]
-            vectors.append(call_masked(builder, "load", vector, kind, loaded))
-        return every(builder, vectors, stride.literal_value)
-
-    signature = vector(cells, types.int64, types.int64, vector.element, stride)
-    return signature, generate
 
 
 def least(cells):

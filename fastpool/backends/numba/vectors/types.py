@@ -97,6 +97,11 @@ def resized(builder, values, element, target):
     return extend(values, vector_type(target))
 
 
+def generated(build: Any) -> Any:
+    """An intrinsic: a function whose code is written in LLVM's language."""
+    return intrinsic(prefer_literal=True)(build)
+
+
 def operation(build: Any) -> Any:
     """An intrinsic, which does nothing where one of its cells or vectors is None."""
 
@@ -105,4 +110,4 @@ def operation(build: Any) -> Any:
             return types.none(*arguments), lambda context, *_: context.get_dummy_value()
         return build(typing, *arguments)
 
-    return intrinsic(prefer_literal=True)(wraps(build)(build_or_nothing))
+    return generated(wraps(build)(build_or_nothing))

@@ -16,18 +16,29 @@ takes for all its code.
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba.core import types
-from numba.extending import intrinsic
 
 from .lanes import key_bits_of, replaces
-from .memory import call_masked, every, lanes_inside, least, pointer_to
-from .types import INT32, INT64, Cells, Vector, broadcast, constants, resized, scalar_type, vector_type
+from .memory import call_masked, lanes_inside, least, pointer_to
+from .strided import every
+from .types import (
+    INT32,
+    INT64,
+    Cells,
+    Vector,
+    broadcast,
+    constants,
+    generated,
+    resized,
+    scalar_type,
+    vector_type,
+)
 
 BITS = 5  # of a number in a packed `Block`
-_CODES = {1: types.uint8, 2: types.uint16, 4: types.int32}
+_CODES: dict[int, Any] = {1: types.uint8, 2: types.uint16, 4: types.int32}
 
 
 class Block(NamedTuple):
@@ -60,7 +71,7 @@ class Block(NamedTuple):
         return cls(*(packed >> BITS * place & 2**BITS - 1 for place in range(len(cls._fields))))
 
 
-@intrinsic(prefer_literal=True)
+@generated
 def pool_block(typing, block, edge, x, places, rows, cells, names, written):
     """Pool a block; whether there was a NaN: then it is to be done again, as one at an edge.
 
@@ -107,13 +118,13 @@ class _Pooling:
         self.x, self.codes, self.places = x, codes, places
         self.rows, self.cells, self.names, self.written = rows, cells, names, written
         self.lanes, self.kind = x.lanes, vector_type(x.vector)
-        self.suspects = []  # vectors that together hold all cells
-        self.joined = {}  # the extremes over rows of a slice, from one up to another
+        self.suspects: list[Any] = []  # vectors that together hold all cells
+        self.joined: dict[Any, Any] = {}  # extremes over rows of a slice, from one up to another
 
     def write(self):
         """Everything; whether there is a NaN."""
         block, output = self.block, self.written
-        found = [None] * block.rows
+        found: list[Any] = [None] * block.rows
         for back in range(block.kernel_d):
             for row in range(block.height):
                 self.joined[back, row, row + 1] = self.reduced(back, row)
@@ -187,14 +198,14 @@ class _Pooling:
 
     def moved(self, tap, line, at, number):
         """The cells of a tap, all of which but the last are those of another, one window later."""
-        builder = self.builder
+        builder, lane = self.builder, self.lanes
         last = builder.add(at, INT64(self.lanes * self.block.stride_w))
         if self.edge:
-            beyond, lane = self.load(line, last), self.lanes + number
+            beyond, lane = self.load(line, last), lane + number
         else:
             last = builder.add(last, INT64(number))
             pointer = pointer_to(builder, line[0], last, scalar_type(self.x.element))
-            beyond, lane = broadcast(builder, builder.load(pointer, align=1), self.lanes), self.lanes
+            beyond = broadcast(builder, builder.load(pointer, align=1), self.lanes)
         mask = constants(self.lanes, INT32, [*range(1, self.lanes), lane])
         found = builder.shuffle_vector(tap, beyond, mask)
         self.suspects.append(found)
@@ -213,7 +224,7 @@ class _Pooling:
         if self.codes is None:
             return None
         number = INT64(0)
-        for step, count in zip(self.names, tap):
+        for step, count in zip(self.names[:3], tap, strict=True):
             number = self.offset(number, step, count)
         number = self.builder.trunc(number, scalar_type(self.codes.element))
         return broadcast(self.builder, number, self.lanes)
@@ -269,9 +280,8 @@ class _Pooling:
             number = builder.add(number, builder.mul(nearest, back))
             number = builder.trunc(number, scalar_type(element))
             pointer = pointer_to(builder, firsts, INT64(0), vector_type(codes.vector))
-            first = builder.add(
-                builder.load(pointer, align=1), broadcast(builder, number, self.lanes)
-            )
+            first = builder.load(pointer, align=1)
+            first = builder.add(first, broadcast(builder, number, self.lanes))
             compare = builder.icmp_signed if element.signed else builder.icmp_unsigned
             code = builder.select(compare(">", first, code), first, code)
         if not block.flat:
@@ -281,24 +291,26 @@ class _Pooling:
         wide = Vector(types.int32, self.lanes)
         code = resized(builder, code, element, wide)
         if block.row_bits:
-            bits = constants(self.lanes, INT32, [block.row_bits] * self.lanes)
-            mask = constants(self.lanes, INT32, [(1 << block.row_bits) - 1] * self.lanes)
-            down_cells, right_cells = (
-                broadcast(builder, builder.trunc(number, INT32), self.lanes)
-                for number in (down_cells, right_cells)
-            )
-            code = builder.add(
-                builder.mul(builder.lshr(code, bits), down_cells),
-                builder.mul(builder.and_(code, mask), right_cells),
-            )
-        code = builder.add(code, broadcast(builder, builder.trunc(base, INT32), self.lanes))
+            bits, mask, down_cells, right_cells = (
+                broadcast(builder, number, self.lanes)
+                for number in (
+                    INT32(block.row_bits), INT32((1 << block.row_bits) - 1),
+                    builder.trunc(down_cells, INT32), builder.trunc(right_cells, INT32),
+                )
+            )  # fmt: skip
+            right = builder.mul(builder.and_(code, mask), right_cells)
+            code = builder.add(builder.mul(builder.lshr(code, bits), down_cells), right)
         if block.columns == 1:
             ramp = [lane * block.stride_w for lane in range(self.lanes)]
             code = builder.add(code, constants(self.lanes, INT32, ramp))
         elif block.columns == 2:
             pointer = pointer_to(builder, columns, place, vector_type(wide))
             code = builder.add(code, builder.load(pointer, align=1))
-        return resized(builder, code, types.int32, self.places.vector)
+        # A plane may have more cells than 32 bits count, but not a window.
+        position = resized(builder, code, types.int32, self.places.vector)
+        if position.type.element.width < 64:
+            base = builder.trunc(base, position.type.element)
+        return builder.add(position, broadcast(builder, base, self.lanes))
 
     def store(self, address, step, row, values, cells):
         """Write a row of windows."""
@@ -308,7 +320,8 @@ class _Pooling:
         if not self.edge:
             builder.store(values, pointer, align=1)
             return
-        with builder.if_else(builder.icmp_signed(">=", count, INT64(self.lanes))) as (every_lane, some):
+        full = builder.icmp_signed(">=", count, INT64(self.lanes))
+        with builder.if_else(full) as (every_lane, some):
             with every_lane:
                 builder.store(values, pointer, align=1)
             with some:
