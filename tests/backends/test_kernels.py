@@ -16,7 +16,7 @@ import fastpool
 from fastpool.cli import check
 
 pytest.importorskip("numba")
-from fastpool.backends.numba import choice, forward, memory, scatter
+from fastpool.backends.numba import choice, forward, memory, pulls
 from fastpool.rules import arguments as rules
 from fastpool.rules.arrays import Storage
 from fastpool.rules.geometry import pooled
@@ -214,7 +214,7 @@ def test_nothing_outside_is_touched_in_large_arrays(
 ):
     """Large inputs are read ahead, and large gradients bypass the caches: here small ones do."""
     monkeypatch.setattr(forward, "FAR", 0)
-    monkeypatch.setattr(scatter, "PAST_BYTES", 0)
+    monkeypatch.setattr(pulls, "PAST_BYTES", 0)
     # No other test has this shape, whose plans are kept.
     touch_nothing_outside(between_protected_pages, WINDOWS[window], dtype, "NCHW", (2, 15, width))
 

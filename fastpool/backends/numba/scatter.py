@@ -1,4 +1,4 @@
-"""The plans of backward passes and unpooling: which kernel scatters, or gathers, and its table."""
+"""The plans of backward passes and unpooling: which kernel scatters, or pulls, and its table."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ import numpy as np
 from ...rules.call import Call
 from ...rules.geometry import Geometry
 from . import table
-from .compile.jit import cells, compiled
+from .compile.jit import address, cells, compiled
 from .compile.launch import SPREAD, Launch
 from .kernels.gather import gather_rows
 from .kernels.indices import LANES
+from .kernels.pull import pull_planes
 from .kernels.scatter import scatter_any, scatter_volumes
 from .kernels.streams import CHUNK, STATE, STREAMS, WHOLE, scatter_streams
+from .kernels.writing import LINE
 from .memory import Memory, held_as
-from .table import GATHER, SCATTER, Layout, make_table, three_axes
-
-# From this many bytes of output on, vectors are written past the caches, which reads nothing
-# in before: (8, 64, 224, 224) takes 4.2 ms instead of 8.0, one plane of 8192 x 8192 13.9
-# instead of 19.6.
-PAST_BYTES = 2**24
+from .pulls import BUFFER, pulls, split_rows, writes_past
+from .table import GATHER, PULL, SCATTER, Layout, make_table, three_axes
 
 
 class ScatterSetup:
@@ -53,6 +51,8 @@ class ScatterSetup:
         if self.call.tied and (self.add or _is_plain(geometry)):
             if gathers(geometry, self.memories):
                 return gather_rows
+            if pulls(geometry, self.memories, self.dtype.itemsize):
+                return pull_planes
             if takes_streams(geometry, self.memories[0]):
                 return scatter_streams
         return scatter_any
@@ -62,6 +62,7 @@ class ScatterSetup:
         """Which kernel and why, for the log."""
         why = {
             gather_rows: "each cell looks whether its window names it, as windows of 2 x 2 tile",
+            pull_planes: "each cell looks which of its windows name it",
             scatter_streams: "vectors of indices are checked, and streams take turns",
             scatter_any: "any memory, dilation, size and index",
             scatter_volumes: "slices of volumes",
@@ -80,13 +81,18 @@ class ScatterSetup:
         rows, scratch, spread = geometry.planes * height.size, 0, SPREAD
         layout: Layout = SCATTER
         own = {table.TIED: int(self.call.tied), table.ADD: int(self.add)}
+        if kernel is pull_planes:
+            pull = split_rows(self.call, self.memories, self.dtype)
+            numbers = make_table(geometry, self.call.window, self.memories, PULL, pull.numbers)
+            walk = address(kernel, scratch=cells(np.uint8))
+            return Launch(walk, numbers, pull.scratch, rows, self.work, spread, 1)
         if kernel is scatter_volumes:
             rows = geometry.planes * geometry.axes[0].size
         if not self.call.tied:
             spread = 1  # an index can name any cell: every band walks through all of a plane
         elif kernel is gather_rows:
             rows, layout = geometry.planes * height.output, GATHER
-            own = {table.PAST: int(self.work * self.dtype.itemsize >= PAST_BYTES)}
+            own, scratch = split_gathered(geometry, self.dtype.itemsize)
         elif kernel is scatter_streams:
             layout = table.STREAMS
             own, scratch, rows = split_streams(
@@ -118,6 +124,20 @@ def gathers(geometry: Geometry, memories: Sequence[Memory]) -> bool:
         return False
     # Most lanes are idle in short rows: (32, 512, 7, 7) takes half the time in streams.
     return (channels >= LANES or (channels == 1 and width.output >= LANES)) and width.size < 2**30
+
+
+def split_gathered(geometry: Geometry, itemsize: int) -> tuple[dict[int, int], int]:
+    """The gathering kernel's part of the table, and its bytes of scratch."""
+    _, _, width = three_axes(geometry)
+    if not writes_past(geometry, itemsize):
+        return {table.WINDOWS: width.output, table.PAIRS: 0}, 0
+    row = width.size * geometry.channels * itemsize
+    pairs = max(1, BUFFER // (2 * row))
+    windows = width.output
+    if 2 * row > BUFFER:
+        windows = max(1, BUFFER // (4 * geometry.channels * itemsize)) // LANES * LANES or 1
+        row = 2 * windows * geometry.channels * itemsize
+    return {table.WINDOWS: windows, table.PAIRS: pairs}, 2 * pairs * row + 2 * LINE
 
 
 def takes_streams(geometry: Geometry, memory: Memory) -> bool:

@@ -125,9 +125,41 @@ FUNCTIONS = range(REDUCE, RING)
 SCATTER = Layout("TIED ADD")
 TIED, ADD = SCATTER.places
 
-# Of the kernel that gathers: whether vectors are written past the caches.
-GATHER = Layout("PAST")
-(PAST,) = GATHER.places
+# Of the kernel that gathers: windows of a row that are gathered at a time, and pairs of rows of
+# cells that are gathered before they are written past the caches; 0 if they are written at once.
+GATHER = Layout("WINDOWS PAIRS")
+WINDOWS, PAIRS = GATHER.places
+
+# Of the kernel in which cells pull: see `kernels.pull`.
+PULL = Layout(
+    """
+    ITEM_BYTES INDEX_BYTES HELD BUFFER_UNITS SHIFT_BYTES PITCH_UNITS UNITS LEAD TAP_STEP
+    PHASES_ALONG PIECE BATCHED BYTES_ALONE PAST AHEAD_VALUES AHEAD_INDICES
+    TRANSLATE_ROWS COPY_ROWS SUM_ROWS
+    """
+)
+(
+    ITEM_BYTES,  # of a cell
+    INDEX_BYTES,
+    HELD,  # rows of windows in the scratch at most
+    BUFFER_UNITS,  # of them all, with zeros around
+    SHIFT_BYTES,  # of what says where windows begin
+    PITCH_UNITS,  # from one such row to the next
+    UNITS,  # of a row that are written
+    LEAD,  # units before the first row
+    TAP_STEP,  # from one row of taps to the next
+    PHASES_ALONG,  # vectors of cells to one of windows
+    PIECE,  # cells of a row that are summed before they are written
+    BATCHED,  # whether rows of cells are one
+    BYTES_ALONE,  # whether indices are translated as bytes
+    PAST,  # whether vectors are written past the caches
+    AHEAD_VALUES,  # bytes of the next block that are fetched with each vector of windows
+    AHEAD_INDICES,
+    # The functions for some rows: their addresses.
+    TRANSLATE_ROWS,
+    COPY_ROWS,
+    SUM_ROWS,
+) = PULL.places
 
 # Of the kernel that scatters in streams: see `kernels.streams`.
 STREAMS = Layout("LINE_CELLS BANDS PLANES ROWS TURNS COUNT")

@@ -16,7 +16,6 @@ from ..vectors.memory import (
     shifted,
     store,
     store_inside,
-    store_past,
 )
 from .places import axis, strides, taps_inside
 
@@ -33,13 +32,10 @@ def read_lanes(row, start, stop):
 
 
 @inlined
-def write_lanes(row, start, stop, vector, past):
-    """Store the lanes in [0, stop), whole vectors past the caches if `past`."""
+def write_lanes(row, start, stop, vector):
+    """Store the lanes in [0, stop)."""
     if start >= 0 and start + LANES <= stop:
-        if past:
-            store_past(row, start, vector)
-        else:
-            store(row, start, vector)
+        store(row, start, vector)
     else:
         store_inside(row, start, stop, vector)
 

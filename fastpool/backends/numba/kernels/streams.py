@@ -84,7 +84,7 @@ def start_stream(state, unit, output, table):
     first, cells = start * row_cells, (stop - start) * row_cells * share
     target = shifted(output, plane_origin(table, INPUT, plane) + first)
     for j in range(0, cells, LANES):
-        write_lanes(target, j, cells, splat(0, output), False)
+        write_lanes(target, j, cells, splat(0, output))
     set_cell(state, FIRST, first)
     set_cell(state, CELLS, cells)
     set_cell(state, TARGET, address_of(target))

@@ -300,3 +300,24 @@ def both(typing, first, second):
         return builder.and_(*arguments)
 
     return first(first, second), generate
+
+
+@operation
+def counted(typing, vector, base):
+    """Integers less a number below 2**31, in 32 bits: those of 64 bits are `clipped`.
+
+    A lane is in [0, 2**30) only if that is the difference: numbers of 32 bits wrap.
+    """
+    target = Vector(types.int32, vector.lanes)
+
+    def generate(context, builder, signature, arguments):
+        values, base = arguments
+        if vector.element.bitwidth < 64:
+            base = broadcast(builder, builder.trunc(base, INT32), vector.lanes)
+            return builder.sub(resized(builder, values, vector.element, target), base)
+        values = builder.sub(values, broadcast(builder, base, vector.lanes))
+        most = broadcast(builder, INT64(2**30), vector.lanes)
+        inside = builder.icmp_unsigned("<", values, most)
+        return builder.trunc(builder.select(inside, values, most), vector_type(target))
+
+    return target(vector, types.int64), generate

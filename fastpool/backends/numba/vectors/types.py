@@ -12,6 +12,7 @@ nothing. So one kernel serves with codes and without.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import wraps
 from typing import Any, NamedTuple
 
@@ -95,6 +96,19 @@ def resized(builder, values, element, target):
         return builder.trunc(values, vector_type(target))
     extend = builder.sext if element.signed else builder.zext
     return extend(values, vector_type(target))
+
+
+BITS = 5  # of a number in a packed group
+
+
+def pack(numbers: Iterable[int]) -> int:
+    """Some numbers as one, a constant of compiled functions."""
+    return sum(number << BITS * place for place, number in enumerate(numbers))
+
+
+def unpack(packed: int, count: int) -> Iterator[int]:
+    """The numbers that were packed."""
+    return (packed >> BITS * place & 2**BITS - 1 for place in range(count))
 
 
 def generated(build: Any) -> Any:

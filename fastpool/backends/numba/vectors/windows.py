@@ -32,12 +32,13 @@ from .types import (
     broadcast,
     constants,
     generated,
+    pack,
     resized,
     scalar_type,
+    unpack,
     vector_type,
 )
 
-BITS = 5  # of a number in a packed `Block`
 _CODES: dict[int, Any] = {1: types.uint8, 2: types.uint16, 4: types.int32}
 
 
@@ -63,12 +64,11 @@ class Block(NamedTuple):
         return (self.rows - 1) * self.stride_h + self.kernel_h
 
     def packed(self) -> int:
-        """All of it as one number, a constant of compiled functions."""
-        return sum(number << BITS * place for place, number in enumerate(self))
+        return pack(self)
 
     @classmethod
     def unpacked(cls, packed: int) -> Block:
-        return cls(*(packed >> BITS * place & 2**BITS - 1 for place in range(len(cls._fields))))
+        return cls(*unpack(packed, len(cls._fields)))
 
 
 @generated

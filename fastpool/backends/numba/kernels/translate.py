@@ -1,0 +1,159 @@
+"""Rows of indices made taps of a byte each, and rows of gradients, as `pull` reads them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..compile.jit import inlined
+from ..compile.signature import Signature, kernel
+from ..table import (
+    CHANNELS,
+    HEIGHT,
+    INDICES,
+    OUTPUT,
+    OUTPUTS,
+    PITCH_UNITS,
+    ROW,
+    TAP_STEP,
+    UNITS,
+    WIDTH,
+    WINDOW,
+)
+from ..vectors.lanes import (
+    below,
+    bits,
+    both,
+    counted,
+    masked,
+    minus,
+    plus,
+    quotient,
+    select,
+    times,
+    widened,
+)
+from ..vectors.memory import cells_of, lanes, load, load_inside, set_cell, shifted, splat, store
+from .indices import LANES, first_bad, read_lanes
+from .places import axis, taps_inside
+
+BEYOND = 64  # codes that are written at a time, at most
+
+# Rows of indices become taps; 0 if one is bad, else -1.
+TRANSLATE = Signature("places taps shifts table oh rows")
+# Rows of gradients are copied to where the taps lie.
+COPY = Signature("x gradients table rows")
+
+
+@inlined
+def fill_shifts(shifts, bytes_alone, table, like):
+    """What translation must know of the columns of each window.
+
+    That is its first column; or for window indices of a byte each, the first column of taps inside,
+    and behind those of all windows how many are.
+    """
+    width, outputs, kernel_size, stride, _, pad, _ = axis(table, WIDTH)
+    channels, window, length = table[CHANNELS], table[WINDOW], outputs * table[CHANNELS]
+    numbers, codes = cells_of(shifts, np.int32, like), cells_of(shifts, np.uint8, like)
+    for ow in range(outputs):
+        shift = ow * stride - pad
+        first, stop = taps_inside(shift, width, kernel_size, 1)
+        for j in range(ow * channels, (ow + 1) * channels):
+            if bytes_alone:
+                set_cell(codes, j, first)
+                set_cell(codes, length + j, stop - first)
+            else:
+                set_cell(numbers, j, -shift if window else shift)
+
+
+@kernel(TRANSLATE)
+def translate_rows(places, taps, shifts, table, oh, rows):
+    """The taps that rows of indices name, `TAP_STEP` from one row of a window to the next.
+
+    An index, less that of the first row of taps inside, is a number of rows and a column: of
+    the plane if it is flat, of the window else. The quotient is a float32 product, and what
+    follows shows whether it is right: an index that is no tap passes no test.
+    """
+    height, _, kernel_size, stride, _, pad, _ = axis(table, HEIGHT)
+    width, outputs, columns, _, _, _, _ = axis(table, WIDTH)
+    length, window, pitch = outputs * table[CHANNELS], table[WINDOW], table[TAP_STEP]
+    row_step, row_pitch = table[INDICES + ROW], table[PITCH_UNITS]
+    step, limit = (columns, width) if window else (width, columns)
+    keep = -1 if window else 0
+    reciprocal = np.float32(1) / np.float32(step) if kernel_size > 1 else np.float32(0)
+    for _ in range(rows):
+        top = oh * stride - pad
+        first, stop = taps_inside(top, height, kernel_size, 1)
+        base = first * columns if window else (top + first) * width
+        for j in range(0, length, LANES):
+            code = counted(read_lanes(places, j, length), base)
+            down = quotient(code, reciprocal)
+            across = minus(code, times(down, step))
+            shift = load(shifts, j)
+            column = minus(across, shift)
+            valid = both(below(across, step), below(column, limit))
+            valid = both(valid, below(down, stop - first))
+            if first_bad(bits(valid), j, length) >= 0:
+                return 0
+            tap = plus(plus(column, masked(shift, keep)), times(down, pitch))
+            store(taps, j, widened(minus(tap, -first * pitch), taps))
+        places, taps = shifted(places, row_step), shifted(taps, row_pitch)
+        oh += 1
+    return -1
+
+
+@kernel(TRANSLATE)
+def translate_codes(places, taps, shifts, table, oh, rows):
+    """`translate_rows` for window indices of a byte each: as many at a time as a vector has bytes.
+
+    Rows of taps are taken off until a column is left.
+    """
+    height, _, kernel_size, stride, _, pad, _ = axis(table, HEIGHT)
+    length, columns = table[WIDTH + OUTPUTS] * table[CHANNELS], axis(table, WIDTH)[2]
+    row_step, row_pitch = table[INDICES + ROW], table[PITCH_UNITS]
+    many, excess, counts = lanes(places), table[TAP_STEP] - columns, shifted(shifts, length)
+    for _ in range(rows):
+        first, stop = taps_inside(oh * stride - pad, height, kernel_size, 1)
+        for j in range(0, length, many):
+            code = read_vector(places, j, length)
+            column, tap = code, code
+            for _ in range(kernel_size - 1):
+                left = minus(column, columns)
+                over = below(left, column)
+                column = select(over, left, column)
+                tap = select(over, minus(tap, -excess), tap)
+            valid = below(minus(column, load(shifts, j)), load(counts, j))
+            valid = both(valid, below(minus(code, first * columns), (stop - first) * columns))
+            missing = bits(valid) ^ -1
+            if j + many > length:
+                missing &= (1 << (length - j)) - 1
+            if missing:
+                return 0
+            store(taps, j, tap)
+        places, taps = shifted(places, row_step), shifted(taps, row_pitch)
+        oh += 1
+    return -1
+
+
+@inlined
+def read_vector(row, start, stop):
+    """A vector of cells from `start` on; zeros from `stop` on."""
+    if start + lanes(row) <= stop:
+        return load(row, start)
+    return load_inside(row, 0, start, stop, 0)
+
+
+@kernel(COPY)
+def copy_rows(x, gradients, table, rows):
+    """Rows of gradients, with zeros up to the next row."""
+    many, units, length = lanes(x), table[UNITS], table[WIDTH + OUTPUTS] * table[CHANNELS]
+    row_step, row_pitch = table[OUTPUT + ROW], table[PITCH_UNITS]
+    for _ in range(rows):
+        for j in range(0, length, many):
+            store(gradients, j, read_vector(x, j, length))
+        for j in range(length, units, many):
+            store(gradients, j, splat(0, gradients))
+        x, gradients = shifted(x, row_step), shifted(gradients, row_pitch)
+    # Behind the last row lie codes of indices that there are none of.
+    for j in range(length - row_pitch, length - row_pitch + BEYOND, many):
+        store(gradients, j, splat(0, gradients))
+    return -1

@@ -1,0 +1,51 @@
+"""Rows of cells on their way out of the scratch, past the caches where there are many.
+
+A vector that is written past the caches is a whole line, or everything waits for the rest of it:
+rows of 224 float32 that begin within a line took six times as long. So rows that follow each other
+in memory go out as one stream, whose first and last line alone may be parts.
+"""
+
+from __future__ import annotations
+
+from ..compile.jit import inlined
+from ..vectors.memory import (
+    address_of,
+    bytes_of,
+    lanes,
+    load,
+    shifted,
+    store,
+    store_inside,
+    store_past,
+)
+
+LINE = 64  # bytes of a line of the caches
+
+
+@inlined
+def write_out(output, cells, count, past):
+    """Copy cells to the output: whole vectors past the caches, if `past`."""
+    many, size, begin = lanes(output), bytes_of(output), 0
+    if past:
+        begin = -(address_of(output) % (many * size) // size)
+    if begin < 0:  # what lies before the cells is not written
+        store_inside(output, begin, count, load(cells, begin))
+        begin += many
+    for j in range(begin, count - many + 1, many):
+        if past:
+            store_past(output, j, load(cells, j))
+        else:
+            store(output, j, load(cells, j))
+    done = begin + max(0, (count - begin) // many) * many
+    if done < count:
+        store_inside(output, done, count, load(cells, done))
+
+
+@inlined
+def write_rows(output, cells, count, length, step, past):
+    """Copy rows of some length, one behind the other, to rows a step apart."""
+    if step == length:
+        write_out(output, cells, count * length, past)
+        return
+    for number in range(count):
+        write_out(shifted(output, number * step), shifted(cells, number * length), length, past)
