@@ -4,7 +4,8 @@ How one routes a gradient to exactly one cell per window, for many images and ch
 without a Python loop: the forward finds the *tap* of each window's first maximum as an
 integer array, taps and window starts add up to positions in the flattened block, and one
 indexing operation with them reads all maxima (`select`) or writes all gradients
-(`scatter`). Ties are settled by the strict comparison, once, in the forward.
+(`scatter`). Ties are settled by the strict comparison, once, in the forward. Where no index is
+asked for, NumPy's own maximum finds the values (`values`).
 
 Arrays are canonical here: (leading axes, spatial axes, channels). Blocks are copied out of
 and into them, whatever their strides and byte order are, so that the working memory does not
@@ -21,13 +22,12 @@ from ...rules.arrays import Storage
 from ...rules.call import Call
 from ..protocol import Entry
 from ..protocol import Plan as AnyPlan
-from .scatter import backward, unpool
-from .select import forward
+from . import scatter, select, values
 
 _PARTS: dict[str, Callable[..., int | None]] = {
-    "forward": forward,
-    "backward": backward,
-    "unpool": unpool,
+    "forward": select.forward,
+    "backward": scatter.backward,
+    "unpool": scatter.unpool,
 }
 
 
@@ -38,6 +38,8 @@ class Plan:
 
     def __init__(self, call: Call) -> None:
         self._call, self._part = call, _PARTS[call.part]
+        if call.part == "forward" and call.index_dtype is None:
+            self._part = values.forward
 
     def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> int | None:
         """Fill the outputs; the position of the first bad index, or None."""

@@ -22,7 +22,7 @@ from ...rules.axis import Axis
 from ...rules.call import Call
 from ...rules.indices import flat_of, tap_of
 from ...rules.operation import Operation
-from .blocks import blocks, tile_to_read
+from .blocks import BLOCK, blocks_to_read, joined
 
 
 def forward(
@@ -31,12 +31,9 @@ def forward(
     """Fill `output`, and `indices` unless None. There are no bad indices."""
     geometry, channels = call.geometry, call.geometry.channels
     axes, count = geometry.axes, len(geometry.axes)
-    for _, planes, part in blocks(geometry, tile_to_read(geometry)):
-        pieces = [
-            axis.part(along.start, along.stop) for axis, along in zip(axes, part, strict=True)
-        ]
-        cells = native(x[(*planes, *(slice(low, high) for low, high, _ in pieces))])
-        local = [axis for _, _, axis in pieces]
+    x, output, *rest = joined([x, output] if indices is None else [x, output, indices], count + 1)
+    for block in blocks_to_read(geometry, BLOCK, x.ndim == count + 2):
+        cells, local = native(x[block.cells]), block.axes
         best, taps = _keys(cells, call.operation), []
         for number in reversed(range(count)):
             best, along = _first_extremes(best, local[number], number + 1, call.operation)
@@ -54,12 +51,11 @@ def forward(
                 tap = tap.reshape(-1).take(winner * channels + np.arange(channels))
             picked.append(tap.astype(np.int64))
             place = axis.starts.reshape(-1, *(1,) * (count - number)) + picked[-1] * axis.dilation
-            named.append(place + pieces[number][0])
+            named.append(place + block.lows[number])
             cell = cell * axis.size + place
-        where = (*planes, *part)
-        output[where] = cells.reshape(-1).take(cell * channels + np.arange(channels))
-        if indices is not None:
-            indices[where] = tap_of(axes, picked) if call.window else flat_of(axes, named)
+        output[block.windows] = cells.reshape(-1).take(cell * channels + np.arange(channels))
+        if rest:
+            rest[0][block.windows] = tap_of(axes, picked) if call.window else flat_of(axes, named)
     return None
 
 
