@@ -18,6 +18,8 @@ PEERS = [
     "JAX: backward",
     "scikit-image: values",
     "SciPy: values",
+    "OpenCV: values",
+    "slices: values",
 ]
 
 

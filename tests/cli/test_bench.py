@@ -22,8 +22,20 @@ PROBLEMS = [
     Problem((1, 4, 9, 9), 4, 1, 1),
     Problem((1, 2, 9, 12), 9, 1, 4),
     Problem((2, 3, 16, 15), 3, 2, 1, 2),
+    Problem((2, 3, 13, 15), 2, 2, dtype="uint8"),
 ]
-MODULES = ("jax", "matplotlib", "onnx", "onnxruntime", "openvino", "scipy", "skimage", "torch")
+CASES = "ABCDEFK"
+MODULES = (
+    "cv2",
+    "jax",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "scipy",
+    "skimage",
+    "torch",
+)
 
 
 @pytest.fixture
@@ -33,9 +45,9 @@ def small(monkeypatch):
     monkeypatch.setattr(measure, "TINY_CALLS", 2)
     monkeypatch.setattr(measure, "KERNEL_SHAPE", (1, 1, 8, 9))
     monkeypatch.setattr(measure, "SWEEP_SHAPE", (1, 2, 32, 33))
-    for case, problem in zip("ABCDEF", PROBLEMS, strict=True):
+    for case, problem in zip(CASES, PROBLEMS, strict=True):
         monkeypatch.setitem(measure.CASES, case, problem)
-    for case in "GHI":
+    for case in "GHIJ":
         monkeypatch.delitem(measure.CASES, case)
 
 
@@ -75,17 +87,21 @@ def test_contender_computes_what_the_numpy_backend_does(name, task):
         "JAX": {"values", "backward"},
         "scikit-image": {"values"},
         "SciPy": {"values"},
+        "OpenCV": {"values"},
+        "slices": {"values"},
     }
     assert (done > 0) == (task in tasks.get(name, problems.TASKS))
 
 
-def test_traffic_is_the_bytes_of_the_arrays():
-    problem = Problem((2, 3, 12, 15), 3, 2, 1)
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_traffic_is_the_bytes_of_the_arrays(dtype):
+    problem = Problem((2, 3, 12, 15), 3, 2, 1, dtype=dtype)
     for task in ("values", "flat", "window", "channels-last"):
         outputs = problem.expected(task)
         assert problem.traffic(task) == sum(a.nbytes for a in (problem.x, *outputs))
-    arrays = (*problem.expected("flat"), *problem.expected("backward"))
-    assert problem.traffic("backward") == sum(a.nbytes for a in arrays)
+    if dtype == "float32":
+        arrays = (*problem.expected("flat"), *problem.expected("backward"))
+        assert problem.traffic("backward") == sum(a.nbytes for a in arrays)
 
 
 def test_everyone_has_a_turn_in_every_round(monkeypatch):
@@ -113,7 +129,7 @@ def test_command(small, capsys):
     assert main(["bench", "--rounds", "1", "--threads", "1"]) == 0
     text = capsys.readouterr().out
     assert "1 thread\n" in text
-    for case, problem in zip("ABCDEF", PROBLEMS, strict=True):
+    for case, problem in zip(CASES, PROBLEMS, strict=True):
         assert f"| {case} {problem} " in text
     for row in ("F: fastpool", "W: copy", "F, NHWC: fastpool", "backward: NumPy backend"):
         assert f"| {row} " in text

@@ -17,7 +17,7 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from .peers import CONTENDERS, COPY, FASTPOOL, NUMPY
+from .peers import CONTENDERS, COPY, FASTPOOL, NUMPY, SLICES
 from .problems import BACKWARD, CHANNELS_LAST, FLAT, VALUES, WINDOW, Contender, Problem
 
 Key = TypeVar("Key", bound=Hashable)
@@ -41,13 +41,19 @@ CASES = {
     "G": Problem((32, 512, 7, 7), 2, 2),
     "H": Problem((32, 512, 7, 7), 3, 1, 1),
     "I": Problem((32, 512, 14, 14), 2, 2),
+    "J": Problem((1, 1, 4096, 4096), 2, 2),
+    "K": Problem((1, 1, 4096, 4096), 2, 2, dtype="uint8"),
 }
 FORWARD_PLAN = {
     FLAT: (FASTPOOL, NUMPY, "torch", "ONNX Runtime"),
     WINDOW: (FASTPOOL, COPY),
-    VALUES: (FASTPOOL, "ONNX Runtime", "OpenVINO", "JAX", "scikit-image", "SciPy"),
+    VALUES: (
+        *(FASTPOOL, NUMPY, "ONNX Runtime", "OpenVINO", "JAX"),
+        *("scikit-image", "SciPy", "OpenCV", SLICES),
+    ),
     CHANNELS_LAST: (FASTPOOL, "torch"),
 }
+# Of floats alone.
 BACKWARD_PLAN = {BACKWARD: (FASTPOOL, NUMPY, COPY, "torch", "JAX")}
 
 # A call on these few cells is nothing but overhead. It is so brief that the clock is read only once

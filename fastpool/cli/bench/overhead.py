@@ -14,8 +14,8 @@ import fastpool
 from ...api.types import BackendName
 from . import measure
 from .measure import Disagreement, interleaved, same
-from .peers import FASTPOOL, NUMPY, load
-from .problems import Problem
+from .peers import FASTPOOL, NUMPY
+from .problems import Problem, load
 
 INDICES, BACKWARD, UNPOOL = "indices", "backward", "unpool"
 VALUES = "values"

@@ -15,7 +15,11 @@ OpenVINO      bound                                 ``INFERENCE_NUM_THREADS``
 JAX           new                                   by the first call in a process: see `jax`
 scikit-image  fresh                                 one, whatever is asked for
 SciPy         ``output=``                           one, whatever is asked for
+OpenCV        ``dst=``, and NumPy's copy of it      ``setNumThreads``; NumPy's one
+slices        ``out=``                              one, whatever is asked for
 ============  ====================================  ===========================================
+
+The last four are in `image_peers`; slices are NumPy's own.
 """
 
 from __future__ import annotations
@@ -23,11 +27,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import lru_cache, partial
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from .image_peers import opencv, scikit_image, scipy, slices
 from .problems import (
     BACKWARD,
     CHANNELS_LAST,
@@ -37,6 +41,7 @@ from .problems import (
     Contender,
     Problem,
     by_fastpool,
+    load,
 )
 
 
@@ -77,6 +82,8 @@ def torch(problem: Problem, task: str, threads: int) -> Contender:
     torch, pair = load("torch"), [[argument] * 2 for argument in problem.arguments]
     if task == WINDOW:
         raise NotImplementedError("torch: no window indices")
+    if task in (CHANNELS_LAST, BACKWARD) and not problem.floats:
+        raise NotImplementedError("torch: integers as NCHW, and without a gradient")
     torch.set_num_threads(threads)
     x = torch.from_numpy(problem.x)
     if task == VALUES:
@@ -101,7 +108,7 @@ def onnx_runtime(problem: Problem, task: str, threads: int) -> Contender:
     helper, runtime = load("onnx.helper"), load("onnxruntime")
     if task not in (VALUES, FLAT):
         raise NotImplementedError("ONNX Runtime: values, or flat indices of NCHW data")
-    arrays = {"output": np.empty(problem.output_shape, np.float32)}
+    arrays = {"output": np.empty(problem.output_shape, problem.dtype)}
     if task == FLAT:
         arrays["indices"] = np.empty(problem.output_shape, np.int64)
     kernel, stride, padding, dilation = problem.arguments
@@ -146,7 +153,7 @@ def openvino(problem: Problem, task: str, threads: int) -> Contender:
     if task != VALUES:
         raise NotImplementedError("OpenVINO: values alone")
     kernel, stride, padding, dilation = ([argument] * 2 for argument in problem.arguments)
-    x = operators.parameter(problem.shape, np.float32)
+    x = operators.parameter(problem.shape, np.dtype(problem.dtype))
     node = operators.max_pool(x, stride, dilation, padding, padding, kernel)
     settings = {
         "INFERENCE_NUM_THREADS": threads,
@@ -156,7 +163,7 @@ def openvino(problem: Problem, task: str, threads: int) -> Contender:
     }
     model = openvino.Model([node.output(0)], [x])
     request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
-    output = np.empty(problem.output_shape, np.float32)
+    output = np.empty(problem.output_shape, problem.dtype)
     request.set_input_tensor(openvino.Tensor(problem.x, shared_memory=True))
     request.set_output_tensor(openvino.Tensor(output, shared_memory=True))
     request.infer()
@@ -172,8 +179,8 @@ def jax(problem: Problem, task: str, threads: int) -> Contender:
     """
     if task not in (VALUES, BACKWARD):
         raise NotImplementedError("JAX: no indices")
-    if task == BACKWARD and problem.dilation > 1:
-        raise NotImplementedError("JAX: no gradient with dilation")
+    if task == BACKWARD and (problem.dilation > 1 or not problem.floats):
+        raise NotImplementedError("JAX: no gradient with dilation or of integers")
     jax = load("jax")
     before = os.environ.get("NPROC")
     os.environ["NPROC"] = str(threads)
@@ -188,7 +195,7 @@ def jax(problem: Problem, task: str, threads: int) -> Contender:
     def pool(x: Any) -> Any:
         return jax.lax.reduce_window(
             x,
-            -np.inf,
+            np.array(problem.least, problem.dtype),
             jax.lax.max,
             (1, 1, kernel, kernel),
             (1, 1, stride, stride),
@@ -209,38 +216,6 @@ def jax(problem: Problem, task: str, threads: int) -> Contender:
     return Contender(call, (np.asarray(call()),))
 
 
-def scikit_image(problem: Problem, task: str, threads: int) -> Contender:
-    """scikit-image, which reduces blocks: windows that tile the input."""
-    measure = load("skimage.measure")
-    kernel, stride, padding, dilation = problem.arguments
-    tiled = all(size % kernel == 0 for size in problem.shape[2:])
-    if task != VALUES or kernel != stride or padding or dilation > 1 or not tiled:
-        raise NotImplementedError("scikit-image: values of windows that tile the input alone")
-    call = partial(measure.block_reduce, problem.x, (1, 1, kernel, kernel), np.max)
-    return Contender(call, (call(),))
-
-
-def scipy(problem: Problem, task: str, threads: int) -> Contender:
-    """SciPy, whose filter has one output for each cell; those of the rim are cut off."""
-    ndimage = load("scipy.ndimage")
-    kernel, stride, padding, dilation = problem.arguments
-    if task != VALUES or stride > 1 or dilation > 1 or padding > (kernel - 1) // 2:
-        raise NotImplementedError("SciPy: values of windows of stride 1, around a cell, alone")
-    filtered = np.empty_like(problem.x)
-    call = partial(
-        ndimage.maximum_filter,
-        problem.x,
-        (1, 1, kernel, kernel),
-        output=filtered,
-        mode="constant",
-        cval=-np.inf,
-    )
-    call()
-    first = kernel // 2 - padding
-    height, width = problem.output_shape[2:]
-    return Contender(call, (filtered[..., first : first + height, first : first + width],))
-
-
 # The other libraries and the modules that they need; the first of these has the version.
 PEERS = {
     "torch": ("torch",),
@@ -249,8 +224,9 @@ PEERS = {
     "JAX": ("jax",),
     "scikit-image": ("skimage",),
     "SciPy": ("scipy",),
+    "OpenCV": ("cv2",),
 }
-FASTPOOL, NUMPY, COPY = "fastpool", "NumPy backend", "copy"
+FASTPOOL, NUMPY, COPY, SLICES = "fastpool", "NumPy backend", "copy", "slices"
 CONTENDERS: dict[str, Callable[[Problem, str, int], Contender]] = {
     FASTPOOL: fastpool_numba,
     NUMPY: fastpool_numpy,
@@ -261,6 +237,8 @@ CONTENDERS: dict[str, Callable[[Problem, str, int], Contender]] = {
     "JAX": jax,
     "scikit-image": scikit_image,
     "SciPy": scipy,
+    "OpenCV": opencv,
+    SLICES: slices,
 }
 
 
@@ -268,11 +246,3 @@ def peer_version(name: str) -> str:
     """The version of a library; NotImplementedError says why it cannot be used here."""
     modules = [load(module) for module in PEERS[name]]
     return str(modules[0].__version__).partition("-")[0]
-
-
-def load(module: str) -> Any:
-    """A module; NotImplementedError if it is missing, or if its installation is broken."""
-    try:
-        return import_module(module)
-    except (ImportError, OSError) as error:
-        raise NotImplementedError(str(error)) from error

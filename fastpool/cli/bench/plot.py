@@ -10,7 +10,10 @@ import numpy as np
 
 # A library has one colour in all tasks. A task has a style: a grey from 0 to 1, the part of it that
 # is mixed into the colour, and a pattern.
-COLORS = ("#4477aa", "#cc6677", "#ddaa33", "#228833", "#66ccee", "#aa3377", "#888888")
+COLORS = (
+    *("#4477aa", "#cc6677", "#ddaa33", "#228833", "#66ccee", "#aa3377", "#888888"),
+    *("#332288", "#bbcc33"),
+)
 STYLES = ((1, 0.0, ""), (1, 0.5, ""), (1, 0.0, "////"), (0, 0.4, ""))
 
 
@@ -79,7 +82,7 @@ def draw(
         each.set_axisbelow(True)
         if each.get_legend_handles_labels()[0]:
             place = "upper left" if name == "costs" else "upper center"
-            each.legend(ncols=5 if name == "speedups" else 2, fontsize=10, loc=place)
+            each.legend(ncols=6 if name == "speedups" else 2, fontsize=10, loc=place)
 
 
 def draw_sweep(

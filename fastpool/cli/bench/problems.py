@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,23 +28,28 @@ VALUES, FLAT, WINDOW, CHANNELS_LAST, BACKWARD = TASKS = (
 
 @dataclass(frozen=True)
 class Problem:
-    """A 2-D pooling of random float32 data, which are made when needed; `shape` is NCHW."""
+    """A 2-D pooling of random data, which are made when needed; `shape` is NCHW."""
 
     shape: tuple[int, int, int, int]
     kernel: int
     stride: int
     padding: int = 0
     dilation: int = 1
+    dtype: str = "float32"
 
     def __str__(self) -> str:
         return f"{self.shape} {self.window}"
 
     @property
     def window(self) -> str:
-        """The windows in short: ``k3 s2 p1`` for kernel 3, stride 2 and padding 1."""
+        """The windows in short: ``k3 s2 p1`` for kernel 3, stride 2 and padding 1.
+
+        The dtype follows if it is not float32.
+        """
         padding = f" p{self.padding}" if self.padding else ""
         dilation = f" d{self.dilation}" if self.dilation > 1 else ""
-        return f"k{self.kernel} s{self.stride}{padding}{dilation}"
+        dtype = f" {self.dtype}" if self.dtype != "float32" else ""
+        return f"k{self.kernel} s{self.stride}{padding}{dilation}{dtype}"
 
     @property
     def arguments(self) -> tuple[int, int, int, int]:
@@ -59,8 +65,12 @@ class Problem:
 
     @cached_property
     def x(self) -> np.ndarray:
-        """The input."""
-        return np.random.default_rng(0).standard_normal(self.shape, np.float32)
+        """The input: normal floats, or integers of the whole range."""
+        rng, dtype = np.random.default_rng(0), np.dtype(self.dtype)
+        if self.floats:
+            return rng.standard_normal(self.shape, np.float32).astype(dtype, copy=False)
+        limits = np.iinfo(dtype)
+        return rng.integers(limits.min, limits.max, self.shape, dtype, endpoint=True)
 
     @cached_property
     def x_channels_last(self) -> np.ndarray:
@@ -73,6 +83,16 @@ class Problem:
         rng = np.random.default_rng(1)
         return rng.integers(-8, 9, self.output_shape, np.int8).astype(np.float32)
 
+    @property
+    def floats(self) -> bool:
+        """Whether the data are floats, which have a gradient."""
+        return np.dtype(self.dtype).kind == "f"
+
+    @property
+    def least(self) -> Any:
+        """What padding counts as."""
+        return -np.inf if self.floats else np.iinfo(self.dtype).min
+
     def expected(self, task: str) -> tuple[np.ndarray, ...]:
         """What the NumPy backend computes."""
         # The results of channels-last data are the same ones, in another order.
@@ -81,8 +101,9 @@ class Problem:
     def traffic(self, task: str) -> int:
         """The bytes that a call must read and write at least."""
         index_bytes = {VALUES: 0, WINDOW: np.min_scalar_type(self.kernel**2 - 1).itemsize}
-        outputs = int(np.prod(self.output_shape)) * (4 + index_bytes.get(task, 8))
-        return int(np.prod(self.shape)) * 4 + outputs
+        cell_bytes = np.dtype(self.dtype).itemsize
+        outputs = int(np.prod(self.output_shape)) * (cell_bytes + index_bytes.get(task, 8))
+        return int(np.prod(self.shape)) * cell_bytes + outputs
 
 
 class Contender(NamedTuple):
@@ -139,3 +160,11 @@ def by_fastpool(problem: Problem, task: str, backend: BackendName) -> Contender:
     if nhwc:
         outputs = tuple(np.moveaxis(each, -1, 1) for each in outputs)
     return Contender(partial(call, out=out), outputs)
+
+
+def load(module: str) -> Any:
+    """A module; NotImplementedError if it is missing, or if its installation is broken."""
+    try:
+        return import_module(module)
+    except (ImportError, OSError) as error:
+        raise NotImplementedError(str(error)) from error

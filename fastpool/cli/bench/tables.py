@@ -8,7 +8,7 @@ import numpy as np
 
 from . import measure
 from .measure import Times
-from .peers import COPY, FASTPOOL, NUMPY
+from .peers import COPY, FASTPOOL, NUMPY, SLICES
 from .problems import BACKWARD, CHANNELS_LAST, FLAT, VALUES, WINDOW, Problem
 
 # The columns of the table of speed-ups: the task, and the contenders of which the best counts.
@@ -16,6 +16,8 @@ COLUMNS = {
     "F: torch": (FLAT, ("torch",)),
     "F, NHWC: torch": (CHANNELS_LAST, ("torch",)),
     "V: OpenVINO or ONNX Runtime": (VALUES, ("OpenVINO", "ONNX Runtime")),
+    "V: OpenCV": (VALUES, ("OpenCV",)),
+    "V: slices": (VALUES, (SLICES,)),
     "F: NumPy backend": (FLAT, (NUMPY,)),
     "W: limit": (WINDOW, (COPY,)),
     "backward: torch": (BACKWARD, ("torch",)),
