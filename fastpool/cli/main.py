@@ -19,7 +19,14 @@ def main(arguments: list[str] | None = None) -> int:
         return check.run(options.cases, options.seed)
     if options.command == "bench":
         return bench.run(
-            options.cases, options.rounds, options.threads, options.plot, options.sweep
+            options.cases,
+            options.rounds,
+            options.threads,
+            options.plot,
+            options.part,
+            options.sample,
+            options.seed,
+            options.results,
         )
     return demo.run(options.output, options.epochs)
 
@@ -50,10 +57,30 @@ def _parser() -> argparse.ArgumentParser:
     measuring.add_argument("--rounds", type=_count, default=rounds, help=f"(default {rounds})")
     measuring.add_argument("--threads", type=_count, help="(default: the CPUs there are)")
     measuring.add_argument("--plot", metavar="FILE", help="draw it too")
-    measuring.add_argument(
+    instead = measuring.add_mutually_exclusive_group()
+    instead.add_argument(
         "--sweep",
-        action="store_true",
-        help="instead: kernel 1 to 16, stride 1 to 4, dilation 1 and 2 against torch",
+        action="store_const",
+        dest="part",
+        const=bench.SWEEP,
+        help="instead: windows, widths and sizes at random, beside torch and a copy",
+    )
+    instead.add_argument(
+        "--sizes",
+        action="store_const",
+        dest="part",
+        const=bench.SIZES,
+        help="instead: the share of a copy's speed over the size of the input",
+    )
+    number = bench.sweep.SAMPLE
+    measuring.add_argument(
+        "--sample", type=_count, default=number, help=f"cells of the sweep (default {number})"
+    )
+    measuring.add_argument("--seed", type=int, default=0, help="of the sweep (default 0)")
+    measuring.add_argument(
+        "--results",
+        metavar="FILE",
+        help="where the sweep keeps its cells: those that are there are not measured again",
     )
     return parser
 

@@ -7,18 +7,21 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import fastpool
 
-from . import measure, overhead, plot, tables
+from . import measure, overhead, plot, sizes, sweep, tables
 from .peers import CONTENDERS, COPY, FASTPOOL, PEERS, peer_version
-from .problems import BACKWARD, FLAT, VALUES, WINDOW
+from .problems import BACKWARD, VALUES, WINDOW
 
 # What --cases takes besides the cases.
 OVERHEAD, KERNEL_SIZES = PARTS = ("overhead", "kernels")
+# What can be measured instead of the cases.
+SWEEP, SIZES = "sweep", "sizes"
 LEGEND = """\
 F: maxima and flat int64 indices; W: maxima and window indices; V: maxima alone;
 backward: from F; limit: a copy that reads and writes as many bytes."""
@@ -29,15 +32,20 @@ def run(
     rounds: int = measure.ROUNDS,
     threads: int | None = None,
     picture: str | None = None,
-    sweep: bool = False,
+    part: str | None = None,
+    sample: int = sweep.SAMPLE,
+    seed: int = 0,
+    results: str | None = None,
 ) -> int:
     """Measure, print, and draw on request; the exit status.
+
+    `part` is `SWEEP` or `SIZES` for these alone, and what follows is of the sweep.
 
     0: done. 1: a contender computes something else than fastpool. 2: it cannot run.
     """
     threads = threads or measure.available_threads()
     try:
-        for name in (FASTPOOL, *(("torch",) if sweep else ())):
+        for name in (FASTPOOL, *(("torch",) if part == SWEEP else ())):
             CONTENDERS[name](measure.TINY, VALUES, threads)
         figure = plot.new_figure(picture) if picture else None
     except (ImportError, NotImplementedError, OSError, ValueError) as error:
@@ -45,13 +53,15 @@ def run(
         return 2
     machine = f"{processor()}, {threads} thread{'s' * (threads > 1)}"
     print(f"fastpool {fastpool.__version__} on {machine}")
-    print(versions(["torch"] if sweep else PEERS))
+    print(versions({SWEEP: ["torch"], SIZES: []}.get(part or "", PEERS)))
     few, slow = min(rounds, measure.SLOW_ROUNDS), 1e3 * measure.SLOW
     print(f"float32 unless said, the least of {rounds} interleaved rounds", end="")
     print(f" ({few} of calls of more than {slow:.0f} ms)")
     try:
-        if sweep:
-            run_sweep(rounds, threads, figure, machine)
+        if part == SWEEP:
+            run_sweep(sample, seed, results, rounds, threads, figure, machine)
+        elif part == SIZES:
+            run_sizes(rounds, threads, figure, machine)
         else:
             run_cases(cases, rounds, threads, figure, machine)
     except measure.Disagreement as error:
@@ -107,16 +117,37 @@ def run_cases(cases: Sequence[str], rounds: int, threads: int, figure: Any, mach
         plot.draw(figure, names, bars, shares, costs, machine)
 
 
-def run_sweep(rounds: int, threads: int, figure: Any, machine: str) -> None:
-    """Speed-up against torch over kernel, stride and dilation, and where it is least."""
-    results = measure.measure_sweep(threads, rounds)
-    grid = np.reshape(
-        [times["torch", FLAT] / times[FASTPOOL, FLAT] for times in results.values()],
-        [len(values) for values in measure.SWEEP.values()],
-    )
-    tables.print_sweep(grid, results)
+def run_sweep(
+    sample: int, seed: int, results: str | None, rounds: int, threads: int, figure: Any, title: str
+) -> None:
+    """Speed beside torch and a copy over windows, widths and sizes, and where it is least."""
+    cells = sweep.chosen(sample, seed)
+    measured = sweep.measure_cells(cells, threads, rounds, Path(results) if results else None)
+    tables.print_sweep(measured, len(sweep.problems()))
     if figure:
-        plot.draw_sweep(figure, grid, measure.SWEEP, f"{measure.SWEEP_SHAPE}, {machine}")
+        maps = [
+            [
+                plot.Heat(
+                    each.label,
+                    each.limit,
+                    panel.across,
+                    list(panel.rows.values()),
+                    list(panel.columns.values()),
+                    panel.least(measured, each),
+                )
+                for panel in sweep.panels()
+            ]
+            for each in sweep.MEASURES
+        ]
+        plot.draw_sweep(figure, maps, title)
+
+
+def run_sizes(rounds: int, threads: int, figure: Any, title: str) -> None:
+    """The share of a copy's speed over the size of the input."""
+    shares = sizes.measure_sizes(threads, rounds)
+    tables.print_sizes(shares)
+    if figure:
+        plot.draw_sizes(figure, shares, {size: sizes.name_of(size) for size in sizes.SIZES}, title)
 
 
 def processor() -> str:

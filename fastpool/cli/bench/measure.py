@@ -62,9 +62,6 @@ TINY, TINY_CALLS = Problem((1, 1, 4, 4), 2, 2), 1000
 KERNEL_SHAPE = (1, 3, 512, 512)
 KERNELS, KERNEL_STRIDES, REFERENCE = (3, 5, 7, 13, 31, 101), (1, 2), 5
 
-SWEEP_SHAPE = (2, 32, 112, 112)
-SWEEP = {"dilation": (1, 2), "stride": range(1, 5), "kernel": range(1, 17)}
-
 
 class Disagreement(Exception):
     """The result of a contender is wrong, so that its time says nothing."""
@@ -172,15 +169,6 @@ def measure_kernels(threads: int, rounds: int) -> dict[tuple[str, int, int], flo
         for (_, task), contender in prepare(problem, plan, threads).items():
             calls[task, stride, kernel] = contender.call
     return interleaved(calls, rounds)
-
-
-def measure_sweep(threads: int, rounds: int) -> dict[Problem, Times]:
-    """fastpool and torch with flat indices over kernel, stride and dilation."""
-    results = {}
-    for dilation, stride, kernel in itertools.product(*SWEEP.values()):
-        problem = Problem(SWEEP_SHAPE, kernel, stride, (kernel - 1) // 2, dilation)
-        results[problem] = measure(problem, {FLAT: (FASTPOOL, "torch")}, threads, rounds)
-    return results
 
 
 def available_threads() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,17 @@ COLORS = (
     *("#332288", "#bbcc33"),
 )
 STYLES = ((1, 0.0, ""), (1, 0.5, ""), (1, 0.0, "////"), (0, 0.4, ""))
+
+
+class Heat(NamedTuple):
+    """A heat map: ratios by rows and columns, NaN where there is none; see `draw_sweep`."""
+
+    label: str
+    limit: float
+    across: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    grid: np.ndarray
 
 
 def new_figure(path: str) -> Any:
@@ -85,29 +96,48 @@ def draw(
             each.legend(ncols=6 if name == "speedups" else 2, fontsize=10, loc=place)
 
 
-def draw_sweep(
-    figure: Any, grid: np.ndarray, axes: Mapping[str, Sequence[int]], title: str
+def draw_sweep(figure: Any, maps: Sequence[Sequence[Heat]], title: str) -> None:
+    """A heat map for each element: a column for what is judged, one below the other."""
+    figure.suptitle(f"The least of all cells measured: {title}", fontsize=15)
+    heights = [len(heat.rows) for heat in maps[0]]
+    panels = figure.subplots(len(heights), len(maps), squeeze=False, height_ratios=heights)
+    for column, heats in zip(panels.T, maps, strict=True):
+        # The scale is logarithmic, and white is the limit.
+        parts = [np.log10(heat.grid / heat.limit) for heat in heats]
+        present = np.concatenate([part[~np.isnan(part)] for part in parts])
+        reach = np.abs(present).max(initial=0) + 1e-9
+        for panel, heat, part in zip(column, heats, parts, strict=True):
+            panel.imshow(part, "RdBu", vmin=-reach, vmax=reach, aspect="auto")
+            panel.set_xticks(range(len(heat.columns)), heat.columns)
+            panel.set_yticks(range(len(heat.rows)), heat.rows)
+            panel.set_xlabel(heat.across)
+            for (row, place), ratio in np.ndenumerate(heat.grid):
+                if not np.isnan(ratio):
+                    color = "white" if abs(part[row, place]) > 0.6 * reach else "black"
+                    text = f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.{1 + (ratio < 1)}f}"
+                    text = text.removeprefix("0")
+                    style = {"ha": "center", "va": "center", "color": color, "fontsize": 10}
+                    panel.text(place, row, text, **style)
+        column[0].set_title(f"{heats[0].label}; white is {heats[0].limit:g}, red is less")
+
+
+def draw_sizes(
+    figure: Any, shares: Mapping[str, Mapping[int, float]], names: Mapping[int, str], title: str
 ) -> None:
-    """One heat map for each value of the first of three `axes`, over the other two."""
-    (first, values), (down, rows), (across, columns) = axes.items()
-    figure.suptitle(f"Times as fast as torch, flat indices, NCHW: {title}", fontsize=15)
-    panels = figure.subplots(len(values), 1)
-    # The scale is logarithmic, and white is the speed of torch.
-    reach = np.abs(np.log10(grid)).max() + 1e-9
-    image = None
-    for panel, value, plane in zip(panels, values, grid, strict=True):
-        image = panel.imshow(np.log10(plane), "RdBu", vmin=-reach, vmax=reach, aspect="auto")
-        panel.set_xticks(range(len(columns)), columns)
-        panel.set_yticks(range(len(rows)), rows)
-        panel.set(title=f"{first} {value}", xlabel=across, ylabel=down)
-        for (row, column), ratio in np.ndenumerate(plane):
-            color = "white" if abs(np.log10(ratio)) > 0.6 * reach else "black"
-            text = f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.1f}"
-            panel.text(column, row, text, ha="center", va="center", color=color, fontsize=13)
-    factors = [m * 10.0**e for e in range(-3, 4) for m in (1, 2, 5)]
-    factors = [factor for factor in factors if abs(np.log10(factor)) <= reach]
-    bar = figure.colorbar(image, ax=panels, ticks=np.log10(factors))
-    bar.ax.set_yticklabels([f"{factor:g}x" for factor in factors])
+    """Lines over the size of the input; `names` are those of the ticks."""
+    figure.suptitle(f"Speed over that of a copy that reads and writes as many bytes: {title}")
+    axis = figure.subplots()
+    for color, (series, line) in zip(COLORS, shares.items(), strict=False):
+        axis.plot(list(line), list(line.values()), marker="o", color=color, label=series)
+    axis.axhline(1, color="black", linewidth=1)
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(list(names), list(names.values()))
+    axis.set_xticks([], minor=True)
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("bytes of the input")
+    axis.grid(alpha=0.3)
+    axis.set_axisbelow(True)
+    axis.legend()
 
 
 def _bars(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from . import measure
+from . import measure, sizes, sweep
 from .measure import Times
 from .peers import COPY, FASTPOOL, NUMPY, SLICES
 from .problems import BACKWARD, CHANNELS_LAST, FLAT, VALUES, WINDOW, Problem
@@ -23,6 +24,8 @@ COLUMNS = {
     "backward: torch": (BACKWARD, ("torch",)),
     "backward: limit": (BACKWARD, (COPY,)),
 }
+# Of the worst cells, so many are named.
+WORST = 10
 LABELS = {FLAT: "F", WINDOW: "W", VALUES: "V", CHANNELS_LAST: "F, NHWC", BACKWARD: "backward"}
 
 
@@ -124,25 +127,56 @@ def milliseconds(seconds: float | None) -> str:
     return f"{number:.{0 if number >= 99.5 else 1 if number >= 9.95 else 2}f}"
 
 
-def print_sweep(grid: np.ndarray, results: Mapping[Problem, Times]) -> None:
-    """The grid of speed-ups, by dilation, stride and kernel, and where they are least."""
-    dilations, strides, kernels = measure.SWEEP.values()
+def print_sweep(results: Mapping[Problem, Times], whole: int) -> None:
+    """How many cells are below a limit, the least ratios by window and plane, and the worst ten."""
+    print(f"\n{len(results)} of {whole} cells; calls below {1e6 * sweep.SMALL:.0f} us are left out")
+    rows = []
+    for each in sweep.MEASURES:
+        ratios = np.array([each.of(times) for times in results.values()])
+        ratios = ratios[~np.isnan(ratios)]
+        parts = np.quantile(ratios, (0, 0.1, 0.5)) if len(ratios) else ()
+        below = (ratios < each.limit).sum()
+        rows.append(
+            [each.label, str(len(ratios)), f"{below} below {each.limit:g}", *map(share, parts)]
+            + [""] * (3 - len(parts))
+        )
+    print_table("Cells", ["", "judged", "", "least", "10 %", "median"], rows)
+    for each, panel in itertools.product(sweep.MEASURES, sweep.panels()):
+        grid = panel.least(results, each)
+        print_table(
+            f"{each.label}: the least by {panel.down} and {panel.across}",
+            ["", *panel.columns.values()],
+            [
+                [name, *map(_present, line)]
+                for name, line in zip(panel.rows.values(), grid, strict=True)
+            ],
+        )
+    for each in sweep.MEASURES:
+        judged = [item for item in results.items() if not np.isnan(each.of(item[1]))]
+        worst = sorted(judged, key=lambda item: each.of(item[1]))[:WORST]
+        print_table(
+            f"The worst: {each.label}",
+            ["", "", "fastpool, ms", f"{each.other}, ms"],
+            [
+                [str(problem), _present(each.of(times))]
+                + [milliseconds(times[name, each.task]) for name in (FASTPOOL, each.other)]
+                for problem, times in worst
+            ],
+        )
+
+
+def _present(ratio: float) -> str:
+    """A ratio, or nothing for NaN."""
+    return "" if np.isnan(ratio) else f"{ratio:.3g}"
+
+
+def print_sizes(shares: Mapping[str, Mapping[int, float]]) -> None:
+    """One row a size, one column a series."""
     print_table(
-        f"F, times as fast as torch, on {measure.SWEEP_SHAPE} with padding (k - 1) // 2",
-        ["dilation", "stride", *(f"k{kernel}" for kernel in kernels)],
+        f"Share of a copy's speed, on planes of {sizes.PLANE} x {sizes.PLANE}",
+        ["input", *shares],
         [
-            [str(dilation), str(stride), *map(multiple, grid[i, j])]
-            for i, dilation in enumerate(dilations)
-            for j, stride in enumerate(strides)
-        ],
-    )
-    worst = sorted(zip(grid.flat, results.items(), strict=True), key=lambda item: item[0])[:5]
-    print_table(
-        "The five worst",
-        ["", "speed-up", "fastpool, ms", "torch, ms"],
-        [
-            [str(problem), f"{ratio:.2f}"]
-            + [milliseconds(times[name, FLAT]) for name in (FASTPOOL, "torch")]
-            for ratio, (problem, times) in worst
+            [sizes.name_of(size), *(share(line[size]) for line in shares.values())]
+            for size in sizes.SIZES
         ],
     )
