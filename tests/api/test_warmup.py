@@ -53,9 +53,10 @@ def test_only_the_functions_asked_for():
         print(sorted(names))
     """
     forward = run(code.format("", ["maxpool2d"]))
-    assert "ring_rows" in forward
+    assert "direct_rows" in forward
     assert "scatter" not in forward
     assert "gather" not in forward
+    assert "pull" not in forward
     assert "rows" not in run(code.format("", [])).replace("[]", "")
 
 

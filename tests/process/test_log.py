@@ -46,7 +46,7 @@ def test_the_kernel_and_why(heard):
     output, indices = fastpool.maxpool2d(x, 2, return_indices=True, backend="numba")
     fastpool.maxpool2d_backward(output, indices, x.shape, 2, backend="numba")
     texts = [text for text in heard.messages if text.startswith("maxpool2d")]
-    assert "backend numba, ring_rows: windows at stride 2 side by side" in texts[0]
+    assert "backend numba, direct_rows: all taps of a window in registers" in texts[0]
     assert "backend numba, gather_rows: each cell looks whether its window names it" in texts[1]
 
 
@@ -60,9 +60,9 @@ def test_what_was_compiled_and_how_long(tmp_path):
     fastpool.maxpool2d(np.ones((4, 40)), 2, backend="numba")
     """
     first = run(code, NUMBA_CACHE_DIR=str(tmp_path)).splitlines()
-    assert any(line.startswith("fastpool INFO ring_rows compiled in ") for line in first)
+    assert any(line.startswith("fastpool INFO direct_rows compiled in ") for line in first)
     second = run(code, NUMBA_CACHE_DIR=str(tmp_path)).splitlines()
-    assert any(line.startswith("fastpool INFO ring_rows loaded from disk in ") for line in second)
+    assert any(line.startswith("fastpool INFO direct_rows loaded from disk in ") for line in second)
     assert len(first) == len(second)
 
 

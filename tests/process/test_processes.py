@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from process import PATH, run
 
+from fastpool.process.threads import short_waits
+
 pytest.importorskip("numba")
 
 pytestmark = pytest.mark.whole
@@ -370,6 +372,41 @@ def test_one_thread_beside_those_of_the_caller(warm):
         NUMBA_NUM_THREADS="4",
         NUMBA_THREADING_LAYER="omp",
     )
+
+
+def test_threads_wait_for_a_short_time(monkeypatch):
+    """While OpenMP is loaded, the environment says so, unless the user's says something else."""
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    with short_waits():
+        assert int(os.environ["GOMP_SPINCOUNT"]) > 0
+    assert "GOMP_SPINCOUNT" not in os.environ
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        with monkeypatch.context() as context:
+            context.setenv(name, "the user's")
+            before = dict(os.environ)
+            with short_waits():
+                assert os.environ == before
+            assert os.environ == before
+
+
+@pytest.mark.numba
+def test_the_layer_is_loaded_in_short_waits():
+    code = """
+    import os
+    from unittest import mock
+    import numpy as np, fastpool
+    fastpool.available_backends()
+    from fastpool.backends.numba.compile import launch
+    seen = []
+    def count():
+        seen.append(os.environ.get("GOMP_SPINCOUNT"))
+        return 1
+    with mock.patch.object(launch.numba, "get_num_threads", count):
+        fastpool.maxpool2d(np.ones((2000, 2000), np.float32), 2, backend="numba")
+    print(seen, "GOMP_SPINCOUNT" in os.environ)
+    """
+    assert run(code, GOMP_SPINCOUNT=None, OMP_WAIT_POLICY=None) == "['3000'] False"
 
 
 def test_numbers_of_threads(warm):

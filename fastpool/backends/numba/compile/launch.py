@@ -16,15 +16,14 @@ from numba import prange, types
 from numba.core.compiler_lock import global_compiler_lock
 
 from ....process import forks
-from ....process.threads import is_one_thread
+from ....process.threads import is_one_thread, short_waits
 from ..vectors.types import operation
 from .disk import KernelCache
 from .jit import once
 from .signature import WALK
 
 # Below so many cells of input or output, one thread does it all. On 2 idle cores two threads
-# win from 2**15 on with OpenMP and TBB, by 20 us; but where other work holds a core, OpenMP's
-# waiting made such calls 8 ms long. A launch on workqueue takes 85 us by itself.
+# win from 2**15 on with OpenMP and TBB, by 20 us. A launch on workqueue takes 85 us by itself.
 PARALLEL_CELLS = {"omp": 2**16, "tbb": 2**16, "workqueue": 2**19}
 FEWEST_CELLS = min(PARALLEL_CELLS.values())
 
@@ -189,7 +188,8 @@ def thread_count(cells: int) -> int:
     if threading_layer():
         inherited = forks.in_child() and _started_in != os.getpid()
         return 1 if inherited else numba.get_num_threads()
-    with global_compiler_lock:  # no process is forked while the threads are started
+    # No process is forked while the threads are started.
+    with global_compiler_lock, short_waits():
         try:
             threads = numba.get_num_threads()
             _started_in = os.getpid()
