@@ -135,6 +135,7 @@ class ScatterPlan(Plan):
         self._arrays = _Copied(call, storages, 2)
         values, codes, output = self._arrays.memories
         self._setup = ScatterSetup(call, (output, values, codes))
+        self.rounds = self._setup.rounds
         self._launches: dict[tuple[int, bool], Launch] = {}
         self.reason = self._setup.reason
 
@@ -170,7 +171,8 @@ class ScatterPlan(Plan):
 class SummedPlan(Plan):
     """A backward pass whose gradients are added in float32, a block of planes at a time.
 
-    Numba has no 16-bit floats. And the sum of bools is their disjunction: whether it is not 0.
+    For 16-bit floats where the kernels that round them do not apply. And the sum of bools is their
+    disjunction: whether it is not 0.
     """
 
     def __init__(self, call: Call) -> None:
@@ -222,9 +224,9 @@ def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
     """How to answer a call."""
     if call.part == "forward":
         return ForwardPlan(call, storages)
-    if call.part == "backward" and (is_half(call.dtype) or call.dtype.kind == "b"):
-        return SummedPlan(call)
-    return ScatterPlan(call, storages)
+    made = ScatterPlan(call, storages)
+    sums = call.part == "backward" and (is_half(call.dtype) or call.dtype.kind == "b")
+    return SummedPlan(call) if sums and not made.rounds else made
 
 
 def ready(plan: AnyPlan) -> bool:

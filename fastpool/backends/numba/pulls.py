@@ -25,31 +25,44 @@ from .vectors.pulling import Pull
 PAST_BYTES = 2**24
 # Bytes of cells and of rows of windows in the scratch, together: half of a usual first-level cache.
 BUFFER = 2**14
-# To look at a tap takes a fifth of a cycle for each byte of a cell's item, and 5 cycles a window
-# are what the streams take.
-MOST_TAP_BYTES = 80
+# Taps of a window, in all and along an axis: each has code of its own.
+MOST_TAPS, MOST = 64, 16
 MOST_STRIDE = 8
+# To look at a tap takes a fifth of a cycle for each byte of a cell, and the streams take 5 cycles
+# for a window.
+MOST_TAP_BYTES = 80
+# Cells of a row up to which most lanes are idle.
 SHORT = 20
 
 
-def pulls(geometry: Geometry, memories: Sequence[Memory], itemsize: int) -> bool:
-    """Whether the kernel in which cells pull takes this geometry and memory, and is the fastest."""
+def can_pull(geometry: Geometry, memories: Sequence[Memory]) -> bool:
+    """Whether the kernel in which cells pull takes this geometry and memory."""
     _, height, width = three_axes(geometry)
     channels = geometry.channels
     if height.dilation != 1 or width.dilation != 1 or width.stride > MOST_STRIDE:
         return False
     if not all(memory.dense(channels) for memory in memories):
         return False
-    if height.kernel * width.kernel * itemsize > MOST_TAP_BYTES:
+    if max(height.kernel, width.kernel) > MOST or height.kernel * width.kernel > MOST_TAPS:
         return False
-    # In short rows most lanes are idle. Cells of larger strides have few windows, and there only
-    # what is written past the caches is faster: (8, 64, 224, 224) k3 s3 takes 0.6 of the time.
-    if width.size * channels < SHORT if width.stride == 1 else not writes_past(geometry, itemsize):
-        return False
-    # What is computed fits int32, and float32 where it divides; taps fit a byte.
+    # What is computed fits int32, and float32 where it divides.
     if height.size * width.size >= 2**31 or width.size * channels >= 2**24:
         return False
     return (height.kernel + 1) * max(width.size, width.kernel) < 2**21
+
+
+def pulls(geometry: Geometry, itemsize: int) -> bool:
+    """Whether that kernel is the fastest.
+
+    Cells of larger strides have few windows, and there only what is written past the caches is
+    faster: (8, 64, 224, 224) k3 s3 takes 0.6 of the time.
+    """
+    _, height, width = three_axes(geometry)
+    if height.kernel * width.kernel * itemsize > MOST_TAP_BYTES:
+        return False
+    if width.stride == 1:
+        return width.size * geometry.channels >= SHORT
+    return writes_past(geometry, itemsize)
 
 
 def writes_past(geometry: Geometry, itemsize: int) -> bool:
@@ -64,12 +77,14 @@ class Rows(NamedTuple):
     scratch: int
 
 
-def split_rows(call: Call, memories: Sequence[Memory], dtype: np.dtype) -> Rows:
+def split_rows(call: Call, memories: Sequence[Memory], dtype: np.dtype, half: int) -> Rows:
     """How rows of windows and of cells lie in the scratch."""
     geometry, index_dtype = call.geometry, call.index_dtype or np.dtype(np.int64)
     _, height, width = three_axes(geometry)
-    channels, item, row = geometry.channels, dtype.itemsize, width.size * geometry.channels
-    many, units = LINE // item, width.output * channels
+    item, sums = dtype.itemsize, np.dtype(np.float32) if half else dtype
+    wide = sums.itemsize
+    channels, row = geometry.channels, width.size * geometry.channels
+    many, units = LINE // sums.itemsize, width.output * channels
     line = channels == 1
     columns = -(-width.kernel // width.stride)  # windows along a row that hold a cell
     tap_step = columns * width.stride
@@ -81,7 +96,7 @@ def split_rows(call: Call, memories: Sequence[Memory], dtype: np.dtype) -> Rows:
         -(-height.kernel // height.stride),
         height.kernel // height.stride,
     )
-    piece = BUFFER // 2 // item // pull.phases // LINE * LINE * pull.phases
+    piece = BUFFER // 2 // sums.itemsize // pull.phases // LINE * LINE * pull.phases
     if row <= piece or pull.phases < width.stride:
         piece = 2**62
     lead = _up((columns - 1) * channels, LINE)
@@ -91,11 +106,11 @@ def split_rows(call: Call, memories: Sequence[Memory], dtype: np.dtype) -> Rows:
     else:
         reached = (width.size + width.pad_low) // width.stride * channels + 2 * many
         pitch = _up(lead + max(units, reached) + many, LINE)
-    bytes_of_row = pitch * (item + 1) + height.stride * row * item
+    bytes_of_row = pitch * (wide + 1) + height.stride * row * wide
     held = pull.rows - 1 + max(1, min(BUFFER // bytes_of_row, height.output + 2))
     size = _up(lead + held * pitch + (pull.rows + 8) * LINE, LINE)
     shift_bytes = _up(4 * (width.output * channels + LINE), LINE)
-    x, codes = cells(dtype), cells(np.uint8, many)
+    x, sum_cells, codes = cells(dtype, many), cells(sums), cells(np.uint8, many)
     narrow = call.window and index_dtype == np.uint8
     if narrow:
         whole = cells(np.uint8)
@@ -104,11 +119,12 @@ def split_rows(call: Call, memories: Sequence[Memory], dtype: np.dtype) -> Rows:
         taps, shifts = cells(np.uint8, LANES), cells(np.int32)
         places = cells(index_dtype, LANES)
         translate = address(translate_rows, places=places, taps=taps, shifts=shifts)
-    sums = {"output": x, "codes": codes, "gradients": x, "cells": x}
+    kinds = {"output": x, "codes": codes, "gradients": sum_cells, "cells": sum_cells}
     # Bytes that are read for each vector of windows, and so for its cells.
     read = many / height.stride * (1 if line else 1 / width.stride)
     numbers = {
         table.ITEM_BYTES: item,
+        table.SUM_BYTES: wide,
         table.INDEX_BYTES: index_dtype.itemsize,
         table.HELD: held,
         table.BUFFER_UNITS: size,
@@ -125,11 +141,11 @@ def split_rows(call: Call, memories: Sequence[Memory], dtype: np.dtype) -> Rows:
         table.AHEAD_VALUES: round(read * item),
         table.AHEAD_INDICES: round(read * index_dtype.itemsize),
         table.TRANSLATE_ROWS: translate,
-        table.COPY_ROWS: address(copy_rows, x=x, gradients=x),
-        table.SUM_ROWS: address(sum_rows, **sums, pull=pull.packed()),
+        table.COPY_ROWS: address(copy_rows, x=x, gradients=sum_cells, half=half),
+        table.SUM_ROWS: address(sum_rows, **kinds, pull=pull.packed(), half=half),
     }
     rows = (held - pull.rows + 1) * height.stride + height.stride
-    scratch = 2 * LINE + size * (item + 1) + shift_bytes + rows * row * item
+    scratch = 2 * LINE + size * (wide + 1) + shift_bytes + rows * row * wide
     return Rows(numbers, scratch + (MOST_STRIDE + 1) * LINE)
 
 

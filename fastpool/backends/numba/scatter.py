@@ -20,8 +20,9 @@ from .kernels.scatter import scatter_any, scatter_volumes
 from .kernels.streams import CHUNK, STATE, STREAMS, WHOLE, scatter_streams
 from .kernels.writing import LINE
 from .memory import Memory, held_as
-from .pulls import BUFFER, pulls, split_rows, writes_past
+from .pulls import BUFFER, can_pull, pulls, split_rows, writes_past
 from .table import GATHER, PULL, SCATTER, Layout, make_table, three_axes
+from .vectors.halves import mantissa
 
 
 class ScatterSetup:
@@ -41,6 +42,7 @@ class ScatterSetup:
         # Values that are only moved: four kernels serve all dtypes.
         moved = np.dtype(f"u{call.dtype.itemsize}")
         self.dtype = held_as(call.dtype) if self.add else moved
+        self.half = mantissa(call.dtype) if self.add else 0
         self.work = math.prod(call.geometry.input_shape)
         self.kernel = self._fastest()
 
@@ -51,11 +53,17 @@ class ScatterSetup:
         if self.call.tied and (self.add or _is_plain(geometry)):
             if gathers(geometry, self.memories):
                 return gather_rows
-            if pulls(geometry, self.memories, self.dtype.itemsize):
+            able = can_pull(geometry, self.memories)
+            if able and (self.half or pulls(geometry, self.dtype.itemsize)):
                 return pull_planes
             if takes_streams(geometry, self.memories[0]):
                 return scatter_streams
         return scatter_any
+
+    @property
+    def rounds(self) -> bool:
+        """Whether the kernel adds 16-bit floats, as float32."""
+        return self.half > 0 and self.kernel in (gather_rows, pull_planes)
 
     @property
     def reason(self) -> str:
@@ -82,7 +90,7 @@ class ScatterSetup:
         layout: Layout = SCATTER
         own = {table.TIED: int(self.call.tied), table.ADD: int(self.add)}
         if kernel is pull_planes:
-            pull = split_rows(self.call, self.memories, self.dtype)
+            pull = split_rows(self.call, self.memories, self.dtype, self.half)
             numbers = make_table(geometry, self.call.window, self.memories, PULL, pull.numbers)
             walk = address(kernel, scratch=cells(np.uint8))
             return Launch(walk, numbers, pull.scratch, rows, self.work, spread, 1)
@@ -100,7 +108,10 @@ class ScatterSetup:
             )
             spread = max(1, min(SPREAD, rows // (own[table.TURNS] * threads)))
         x, codes = cells(self.dtype, LANES), cells(self.call.index_dtype, LANES)
-        made = compiled(kernel, x=x, output=x, places=codes)
+        kinds: dict[str, Any] = {"x": x, "output": x, "places": codes}
+        if kernel is gather_rows:
+            kinds["half"] = self.half
+        made = compiled(kernel, **kinds)
         numbers = make_table(geometry, self.call.window, self.memories, layout, own)
         return Launch(made.address, numbers, scratch, rows, self.work, spread, 1)
 

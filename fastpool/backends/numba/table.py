@@ -133,13 +133,14 @@ WINDOWS, PAIRS = GATHER.places
 # Of the kernel in which cells pull: see `kernels.pull`.
 PULL = Layout(
     """
-    ITEM_BYTES INDEX_BYTES HELD BUFFER_UNITS SHIFT_BYTES PITCH_UNITS UNITS LEAD TAP_STEP
+    ITEM_BYTES SUM_BYTES INDEX_BYTES HELD BUFFER_UNITS SHIFT_BYTES PITCH_UNITS UNITS LEAD TAP_STEP
     PHASES_ALONG PIECE BATCHED BYTES_ALONE PAST AHEAD_VALUES AHEAD_INDICES
     TRANSLATE_ROWS COPY_ROWS SUM_ROWS
     """
 )
 (
     ITEM_BYTES,  # of a cell
+    SUM_BYTES,  # of a sum
     INDEX_BYTES,
     HELD,  # rows of windows in the scratch at most
     BUFFER_UNITS,  # of them all, with zeros around

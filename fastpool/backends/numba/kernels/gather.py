@@ -25,7 +25,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..compile.jit import inlined
-from ..compile.signature import WALK, kernel
+from ..compile.signature import WALK, Signature, kernel
 from ..table import (
     CHANNELS,
     HEIGHT,
@@ -40,6 +40,7 @@ from ..table import (
     WINDOW,
     WINDOWS,
 )
+from ..vectors.halves import unsigned_zero
 from ..vectors.lanes import (
     bits,
     clipped,
@@ -68,14 +69,16 @@ from .indices import LANES, first_bad, read_lanes, write_lanes
 from .places import plane_origin, rows_of_plane
 from .writing import LINE, write_out, write_rows
 
+GATHER = Signature(" ".join(WALK.parameters), constants="half")
+
 
 @inlined
-def four_cells(x, indices, start, stop, base, ramp, down):
+def four_cells(x, indices, start, stop, base, ramp, down, half):
     """What a vector of windows gives to their four cells, and the bits of the valid indices."""
     place = widened(read_lanes(indices, start, stop), np.int64)
     code = clipped(minus(minus(place, base), ramp))
     zero = splat(0, x)
-    value = plus(zero, read_lanes(x, start, stop))  # 0.0 + -0.0 is 0.0
+    value = plus(zero, unsigned_zero(read_lanes(x, start, stop), half))  # 0.0 + -0.0 is 0.0
     upper_left, upper_right = equal(code, 0), equal(code, 1)
     lower_left, lower_right = equal(code, down), equal(code, down + 1)
     return (
@@ -88,12 +91,12 @@ def four_cells(x, indices, start, stop, base, ramp, down):
 
 
 @inlined
-def gather_line(upper, lower, values, codes, line, base, ramp, down):
+def gather_line(upper, lower, values, codes, line, base, ramp, down, half):
     """The cells of windows side by side, in both rows; the first window with a bad index, or -1."""
     first, stop, step = line
     to = 0
     for j in range(first, stop, LANES):
-        a, b, c, d, valid = four_cells(values, codes, j, stop, base + step * j, ramp, down)
+        a, b, c, d, valid = four_cells(values, codes, j, stop, base + step * j, ramp, down, half)
         bad = first_bad(valid, j, stop)
         if bad >= 0:
             return bad
@@ -107,15 +110,16 @@ def gather_line(upper, lower, values, codes, line, base, ramp, down):
 
 
 @inlined
-def gather_pixels(upper, lower, values, codes, line, channels, base, ramp, down):
+def gather_pixels(upper, lower, values, codes, line, channels, base, ramp, down, half):
     """`gather_line` where the channels of a window lie side by side."""
     first, stop, step = line
     for ow in range(first, stop):
         origin, left = ow * channels, 2 * (ow - first) * channels
         own, named = shifted(values, origin), shifted(codes, origin)
         right = left + channels
+        place = base + step * ow
         for j in range(0, channels, LANES):
-            a, b, c, d, valid = four_cells(own, named, j, channels, base + step * ow, ramp, down)
+            a, b, c, d, valid = four_cells(own, named, j, channels, place, ramp, down, half)
             bad = first_bad(valid, j, channels)
             if bad >= 0:
                 return origin + bad
@@ -135,7 +139,7 @@ def lead_of(row):
 
 
 @inlined
-def gather_stream(upper, lower, values, codes, line, stream, base, ramp, down):
+def gather_stream(upper, lower, values, codes, line, stream, base, ramp, down, half):
     """`gather_line` in whole lines; also the beginning of the next row's first line.
 
     Of a `stream`: the cells of the line in which the upper row begins that lie before it, these
@@ -146,7 +150,7 @@ def gather_stream(upper, lower, values, codes, line, stream, base, ramp, down):
     width, zero = 2 * (stop - first), splat(0, upper)
     head, tail, left = zero, zero, zero
     for j in range(-(lead // 2), stop, LANES):
-        a, b, c, d, valid = four_cells(values, codes, j, stop, base + step * j, ramp, down)
+        a, b, c, d, valid = four_cells(values, codes, j, stop, base + step * j, ramp, down, half)
         bad = first_bad(valid, j, stop)
         if bad >= 0:
             return bad, rest
@@ -172,8 +176,8 @@ def gather_stream(upper, lower, values, codes, line, stream, base, ramp, down):
     return -1, left
 
 
-@kernel(WALK)
-def gather_rows(x, output, places, scratch, table, first_row, last_row):
+@kernel(GATHER)
+def gather_rows(x, output, places, scratch, table, first_row, last_row, half):
     """Fill the rows of `output` under the output rows from `first_row` up to `last_row`.
 
     For windows of 2 x 2 side by side, and rows in line. Returns the C-order position of the
@@ -208,7 +212,7 @@ def gather_rows(x, output, places, scratch, table, first_row, last_row):
             if lead >= 0:
                 bad, left = gather_stream(
                     top, shifted(top, to_row), values, codes, (0, length, step),
-                    (lead, left, oh == start), base, ramp, down,
+                    (lead, left, oh == start), base, ramp, down, half,
                 )  # fmt: skip
                 if bad >= 0:
                     return (plane * outputs + oh) * length + bad
@@ -225,18 +229,18 @@ def gather_rows(x, output, places, scratch, table, first_row, last_row):
                     lower = shifted(upper, 2 * piece * channels if apart else row_cells)
                 line = ow, end, step
                 if channels == 1:
-                    bad = gather_line(upper, lower, values, codes, line, base, ramp, down)
+                    bad = gather_line(upper, lower, values, codes, line, base, ramp, down, half)
                 else:
                     bad = gather_pixels(
-                        upper, lower, values, codes, line, channels, base, ramp, down
+                        upper, lower, values, codes, line, channels, base, ramp, down, half
                     )
                 if bad >= 0:
                     return (plane * outputs + oh) * length * channels + bad
                 if held and apart:
                     part = 2 * (end - ow) * channels
                     target = shifted(top, 2 * ow * channels)
-                    write_out(target, upper, part, True)
-                    write_out(shifted(target, to_row), lower, part, True)
+                    write_out(target, upper, part, True, 0)
+                    write_out(shifted(target, to_row), lower, part, True, 0)
                     upper, lower = target, shifted(target, to_row)
                 if end == length and rest:
                     for j in range(2 * (end - ow) * channels, 2 * (end - ow) * channels + rest):
@@ -245,7 +249,7 @@ def gather_rows(x, output, places, scratch, table, first_row, last_row):
             pairs += 1
             if held and piece >= length and (pairs == held or oh + 1 == stop):
                 target = shifted(output, to + 2 * (oh + 1 - pairs) * to_row)
-                write_rows(target, cells_at(begin, output), 2 * pairs, row_cells, to_row, True)
+                write_rows(target, cells_at(begin, output), 2 * pairs, row_cells, to_row, True, 0)
                 pairs = 0
         if stop == outputs:
             for h in range(2 * outputs, height):

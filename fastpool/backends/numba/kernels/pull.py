@@ -48,6 +48,7 @@ from ..table import (
     SHIFT_BYTES,
     SIZE,
     STRIDE,
+    SUM_BYTES,
     SUM_ROWS,
     TAP_STEP,
     TRANSLATE_ROWS,
@@ -72,7 +73,7 @@ from .translate import COPY, TRANSLATE, fill_shifts
 from .writing import LINE, write_out, write_rows
 
 # Rows of cells, from the sums to the output; `x` and `places` are the addresses of what comes next.
-PULL = Signature("output codes gradients cells table h low count x places", "pull")
+PULL = Signature("output codes gradients cells table h low count x places", "pull half")
 translate_rows_at, copy_rows_at, sum_rows_at = TRANSLATE.call, COPY.call, PULL.call
 
 
@@ -115,7 +116,7 @@ def sum_row(pull, some, rows, cells, line, table, taps, ahead):
 
 
 @kernel(PULL)
-def sum_rows(output, codes, gradients, cells, table, h, low, count, x, places, pull):
+def sum_rows(output, codes, gradients, cells, table, h, low, count, x, places, pull, half):
     """Write `count` rows of cells from row `h` on, which windows from row `low` on reach."""
     _, _, kernel_size, stride, _, pad, _ = axis(table, HEIGHT)
     row_cells, ahead, past = table[WIDTH + SIZE] * table[CHANNELS], (x, places), table[PAST]
@@ -140,7 +141,7 @@ def sum_rows(output, codes, gradients, cells, table, h, low, count, x, places, p
             else:
                 ahead = sum_row(pull, 0, rows, cells, line, table, taps, ahead)
             if piece < length:
-                write_out(shifted(output, number * step + begin), cells, part, past)
+                write_out(shifted(output, number * step + begin), cells, part, past, half)
             at += units
         phase += 1
         if phase == stride:
@@ -148,7 +149,7 @@ def sum_rows(output, codes, gradients, cells, table, h, low, count, x, places, p
             first += 1
     if piece < length:
         return -1
-    write_rows(output, cells, count, row_cells, step, past)
+    write_rows(output, cells, count, row_cells, step, past, half)
     return -1
 
 
@@ -175,12 +176,13 @@ def pull_planes(x, output, places, scratch, table, first_row, last_row):
     """
     height, outputs, kernel_size, stride, _, pad, _ = axis(table, HEIGHT)
     item, index, pitch = table[ITEM_BYTES], table[INDEX_BYTES], table[PITCH_UNITS]
+    wide = table[SUM_BYTES]
     reach, size, numbers = (kernel_size - 1) // stride, table[BUFFER_UNITS], address_of(table)
     begin = (address_of(scratch) + LINE - 1) & -LINE
-    codes, gradients = begin + table[LEAD], begin + size + table[LEAD] * item
-    shifts = begin + size + size * item
+    codes, gradients = begin + table[LEAD], begin + size + table[LEAD] * wide
+    shifts = begin + size + size * wide
     cells = shifts + table[SHIFT_BYTES]
-    clear(scratch, begin + size, size * item)
+    clear(scratch, begin + size, size * wide)
     fill_shifts(shifts, table[BYTES_ALONE], table, scratch)
     row = first_row
     while row < last_row:
@@ -198,13 +200,13 @@ def pull_planes(x, output, places, scratch, table, first_row, last_row):
             if kept:
                 gone = (first - low) * pitch
                 move(scratch, codes, codes + gone, kept * pitch)
-                move(scratch, gradients, gradients + gone * item, kept * pitch * item)
+                move(scratch, gradients, gradients + gone * wide, kept * pitch * wide)
             low, last = first, (stop - 1 + pad) // stride
             held = min(table[HELD], last + 1 - low)
             slot = kept
             while slot < held:
                 oh, rows = low + slot, 1
-                own, values = codes + slot * pitch, gradients + slot * pitch * item
+                own, values = codes + slot * pitch, gradients + slot * pitch * wide
                 if 0 <= oh < outputs:
                     rows = min(held - slot, outputs - oh)
                     source = at + oh * table[INDICES + ROW] * index
@@ -214,7 +216,7 @@ def pull_planes(x, output, places, scratch, table, first_row, last_row):
                     source = of + oh * table[OUTPUT + ROW] * item
                     copy_rows_at(table[COPY_ROWS], (source, values, numbers, rows))
                 else:
-                    clear(scratch, values, table[UNITS] * item)
+                    clear(scratch, values, table[UNITS] * wide)
                 slot += rows
             # The rows of cells that no later row of windows reaches.
             end = min(stop, (low + held) * stride - pad)

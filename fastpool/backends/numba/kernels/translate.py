@@ -19,6 +19,7 @@ from ..table import (
     WIDTH,
     WINDOW,
 )
+from ..vectors.halves import single
 from ..vectors.lanes import (
     below,
     bits,
@@ -40,8 +41,8 @@ BEYOND = 64  # codes that are written at a time, at most
 
 # Rows of indices become taps; 0 if one is bad, else -1.
 TRANSLATE = Signature("places taps shifts table oh rows")
-# Rows of gradients are copied to where the taps lie.
-COPY = Signature("x gradients table rows")
+# Rows of gradients are copied to where the taps lie, 16-bit floats as float32.
+COPY = Signature("x gradients table rows", "half")
 
 
 @inlined
@@ -143,13 +144,13 @@ def read_vector(row, start, stop):
 
 
 @kernel(COPY)
-def copy_rows(x, gradients, table, rows):
+def copy_rows(x, gradients, table, rows, half):
     """Rows of gradients, with zeros up to the next row."""
     many, units, length = lanes(x), table[UNITS], table[WIDTH + OUTPUTS] * table[CHANNELS]
     row_step, row_pitch = table[OUTPUT + ROW], table[PITCH_UNITS]
     for _ in range(rows):
         for j in range(0, length, many):
-            store(gradients, j, read_vector(x, j, length))
+            store(gradients, j, single(read_vector(x, j, length), half))
         for j in range(length, units, many):
             store(gradients, j, splat(0, gradients))
         x, gradients = shifted(x, row_step), shifted(gradients, row_pitch)

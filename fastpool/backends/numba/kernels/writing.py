@@ -8,6 +8,7 @@ in memory go out as one stream, whose first and last line alone may be parts.
 from __future__ import annotations
 
 from ..compile.jit import inlined
+from ..vectors.halves import rounded
 from ..vectors.memory import (
     address_of,
     bytes_of,
@@ -23,29 +24,31 @@ LINE = 64  # bytes of a line of the caches
 
 
 @inlined
-def write_out(output, cells, count, past):
-    """Copy cells to the output: whole vectors past the caches, if `past`."""
+def write_out(output, cells, count, past, half):
+    """Copy cells to the output, rounded to `half`: whole vectors past the caches, if `past`."""
     many, size, begin = lanes(output), bytes_of(output), 0
     if past:
         begin = -(address_of(output) % (many * size) // size)
     if begin < 0:  # what lies before the cells is not written
-        store_inside(output, begin, count, load(cells, begin))
+        store_inside(output, begin, count, rounded(load(cells, begin), output, half))
         begin += many
     for j in range(begin, count - many + 1, many):
+        vector = rounded(load(cells, j), output, half)
         if past:
-            store_past(output, j, load(cells, j))
+            store_past(output, j, vector)
         else:
-            store(output, j, load(cells, j))
+            store(output, j, vector)
     done = begin + max(0, (count - begin) // many) * many
     if done < count:
-        store_inside(output, done, count, load(cells, done))
+        store_inside(output, done, count, rounded(load(cells, done), output, half))
 
 
 @inlined
-def write_rows(output, cells, count, length, step, past):
+def write_rows(output, cells, count, length, step, past, half):
     """Copy rows of some length, one behind the other, to rows a step apart."""
     if step == length:
-        write_out(output, cells, count * length, past)
+        write_out(output, cells, count * length, past, half)
         return
     for number in range(count):
-        write_out(shifted(output, number * step), shifted(cells, number * length), length, past)
+        to, of = shifted(output, number * step), shifted(cells, number * length)
+        write_out(to, of, length, past, half)

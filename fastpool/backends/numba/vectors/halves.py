@@ -1,0 +1,113 @@
+"""16-bit floats in vectors of 32-bit ones, and back, in integer arithmetic: it is everywhere.
+
+A `half` is the number of bits of its mantissa: 10 of float16, 7 of bfloat16; 0 for other types,
+which stay as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+
+from ....rules.arrays import is_half
+from .types import INT32, Vector, constants, operation, vector_type
+
+_FLOAT16 = 10
+
+
+def mantissa(dtype: np.dtype[Any]) -> int:
+    """The bits of the mantissa of a 16-bit float; 0 of other types."""
+    if not is_half(dtype):
+        return 0
+    return _FLOAT16 if dtype == np.float16 else 7
+
+
+@operation
+def single(typing, vector, half):
+    """16-bit floats as float32: exact."""
+    if not half.literal_value:
+        return vector(vector, half), lambda context, builder, sig, arguments: arguments[0]
+    lanes, target = vector.lanes, Vector(types.float32, vector.lanes)
+
+    def generate(context, builder, signature, arguments):
+        def number(value):
+            return constants(lanes, INT32, [value] * lanes)
+
+        word, floats = ir.VectorType(INT32, lanes), vector_type(target)
+        bits = builder.zext(arguments[0], word)
+        if half.literal_value != _FLOAT16:
+            return builder.bitcast(builder.shl(bits, number(16)), floats)
+        sign = builder.shl(builder.and_(bits, number(0x8000)), number(16))
+        moved = builder.shl(builder.and_(bits, number(0x7FFF)), number(13))
+        exponent = builder.and_(moved, number(0x1F << 23))
+        # Exponents of float32 are 112 larger; that of infinity is another 112 larger.
+        normal = builder.add(moved, number(112 << 23))
+        top = builder.icmp_unsigned("==", exponent, number(0x1F << 23))
+        normal = builder.select(top, builder.add(normal, number(112 << 23)), normal)
+        # Below 2**-14: so much more than 2**-14, less that.
+        least = number(113 << 23)
+        small = builder.bitcast(builder.add(moved, least), floats)
+        small = builder.fsub(small, builder.bitcast(least, floats))
+        tiny = builder.icmp_unsigned("==", exponent, number(0))
+        found = builder.select(tiny, builder.bitcast(small, word), normal)
+        return builder.bitcast(builder.or_(found, sign), floats)
+
+    return target(vector, half), generate
+
+
+@operation
+def rounded(typing, vector, cells, half):
+    """Float32 as the 16-bit floats of some cells: the nearest one, of two the even one."""
+    if not half.literal_value:
+        return vector(vector, cells, half), lambda context, builder, sig, arguments: arguments[0]
+    lanes = vector.lanes
+
+    def generate(context, builder, signature, arguments):
+        def number(value):
+            return constants(lanes, INT32, [value] * lanes)
+
+        word, floats = ir.VectorType(INT32, lanes), vector_type(vector)
+        shift = 23 - half.literal_value
+        bits = builder.bitcast(arguments[0], word)
+        sign = builder.and_(builder.lshr(bits, number(16)), number(0x8000))
+        size = builder.and_(bits, number(0x7FFFFFFF))
+        odd = builder.and_(builder.lshr(size, number(shift)), number(1))
+        found = builder.add(builder.add(size, odd), number((1 << shift - 1) - 1))
+        if half.literal_value == _FLOAT16:
+            found = builder.sub(found, number(112 << 23))
+        found = builder.lshr(found, number(shift))
+        infinity = 0x7F80
+        if half.literal_value == _FLOAT16:
+            infinity = 0x7C00
+            # Below 2**-14, the sum with 0.5 is rounded to the last bit that float16 has there.
+            magic = number(126 << 23)
+            small = builder.fadd(builder.bitcast(size, floats), builder.bitcast(magic, floats))
+            small = builder.sub(builder.bitcast(small, word), magic)
+            tiny = builder.icmp_unsigned("<", size, number(113 << 23))
+            found = builder.select(tiny, small, found)
+            large = builder.icmp_unsigned(">=", size, number(143 << 23))
+            found = builder.select(large, number(infinity), found)
+        nan = builder.icmp_unsigned(">", size, number(0xFF << 23))
+        quiet = infinity | 1 << half.literal_value - 1
+        found = builder.or_(builder.select(nan, number(quiet), found), sign)
+        return builder.trunc(found, vector_type(cells.vector))
+
+    return cells.vector(vector, cells, half), generate
+
+
+@operation
+def unsigned_zero(typing, vector, half):
+    """16-bit floats, -0.0 being 0.0, as if 0.0 had been added."""
+    if not half.literal_value:
+        return vector(vector, half), lambda context, builder, sig, arguments: arguments[0]
+
+    def generate(context, builder, signature, arguments):
+        zero = ir.Constant(arguments[0].type, None)
+        negative = ir.Constant(arguments[0].type, [-0x8000] * vector.lanes)
+        is_negative = builder.icmp_unsigned("==", arguments[0], negative)
+        return builder.select(is_negative, zero, arguments[0])
+
+    return vector(vector, half), generate
