@@ -219,6 +219,20 @@ def test_nothing_outside_is_touched_in_large_arrays(
     touch_nothing_outside(between_protected_pages, WINDOWS[window], dtype, "NCHW", (2, 15, width))
 
 
+@pytest.mark.whole
+def test_nothing_outside_large_volumes_is_touched(between_protected_pages, monkeypatch):
+    """Slices in front of a volume are not read ahead, nor those behind it."""
+    monkeypatch.setattr(forward, "FAR", 0)
+    x = np.random.default_rng(0).standard_normal((2, 3, 5, 7)).astype(np.float32)
+    for window, at_the_end in itertools.product(((3, 2, 1), (2, 1, 1), (2, 2, 0)), (False, True)):
+        options = {"return_indices": True}
+        expected = fastpool.maxpool3d(x, *window, **options, backend="numpy")
+        source = between_protected_pages(x, at_the_end)
+        found = fastpool.maxpool3d(source, *window, **options, backend="numba")
+        assert_same(found.output, expected.output)
+        assert_same(found.indices, expected.indices)
+
+
 def test_without_the_compiler():
     """Vectors cannot be interpreted: NumPy answers, and who insists on Numba hears why."""
     code = """

@@ -212,7 +212,8 @@ def _blocks(setup: ForwardSetup) -> tuple[dict[int, int], int]:
         table.LINE_INDEX_SIZE: _line_index(setup).itemsize if setup.index_size else 0,
     }
     in_order = not choice.staged and setup.memories[0].row == width.size * channels
-    if in_order and setup.work * item > FAR and block.height * stage <= NEAR:
+    taken = depth.kernel * block.height * stage
+    if in_order and setup.work * item > FAR and taken <= NEAR:
         own[table.TOUCHED] = 1
     if choice.loose:
         own[table.END] = setup.end

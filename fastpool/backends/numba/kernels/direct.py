@@ -117,9 +117,10 @@ def direct_rows(x, output, places, scratch, table, first_row, last_row, block, p
                     lost |= stage_rows(staged, (first, to, numbers, below - above, step))
                 origin, step, slice_step = stage, stage_step, taken * stage_step
             if touched:
-                first = origin + above * step
-                for byte in range(first, first + (below - above) * step, 64):
-                    touch(byte_at(byte), 0)
+                for d in range(nearest, furthest):
+                    first = origin + d * slice_step + above * step
+                    for byte in range(first, first + (below - above) * step, 64):
+                        touch(byte_at(byte), 0)
             whole = below - above == taken and furthest - nearest == taps_d
             whole = whole and (length >= lane_count or end > 0)
             lines = origin, step, slice_step, above, below, nearest, furthest
