@@ -134,7 +134,7 @@ def test_the_choice_explains_itself():
     }.items():
         assert reasons(*case).startswith(text), case
     assert reasons((2, 64, 64, 32), 9, 2, 0, layout="NHWC") == "32 channels side by side"
-    assert "16-bit floats" in reasons((4, 64, 64), 2, 2, 0, dtype="float16", half=True)
+    assert "16-bit floats" in reasons((4, 64, 64), 9, 2, 0, dtype="float16", half=True)
 
 
 @pytest.fixture

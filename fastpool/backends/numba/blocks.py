@@ -40,7 +40,7 @@ def pools_in_blocks(geometry: Geometry) -> bool:
 
 
 def block_of(
-    geometry: Geometry, itemsize: int, flat: bool, half: bool, indices: bool, loose: bool
+    geometry: Geometry, itemsize: int, flat: bool, half: int, indices: bool, loose: bool
 ) -> Block:
     """The block of a geometry."""
     depth, height, width = three_axes(geometry)
@@ -53,7 +53,7 @@ def block_of(
     block = Block(
         depth.kernel, height.kernel, width.kernel, height.stride, 1 if pixels else width.stride,
         rows, int(line and width.dilation == 1), int(flat), 0 if pixels else 1 if line else 2,
-        0, 0, int(half),
+        0, 0, half,
     )  # fmt: skip
     if not indices:
         return block
@@ -66,14 +66,14 @@ def block_of(
     return block._replace(code_size=4)
 
 
-def runs_over(geometry: Geometry, lanes: int, half: bool, memories: tuple[Memory, ...]) -> bool:
+def runs_over(geometry: Geometry, lanes: int, memories: tuple[Memory, ...]) -> bool:
     """Whether rows of windows, shorter than a vector, are written over the beginning of the next.
 
     What follows a row must be another row, which comes later, and windows must lie inside: then
     (64, 64, 28, 28) k2 s2 takes 0.3 to 0.7 of the time of planes side by side.
     """
     _, height, width = three_axes(geometry)
-    if geometry.channels > 1 or half or not FEWEST_WINDOWS <= width.output < lanes:
+    if geometry.channels > 1 or not FEWEST_WINDOWS <= width.output < lanes:
         return False
     if width.pad_low or width.span + (width.output - 1) * width.stride > width.size:
         return False

@@ -78,7 +78,7 @@ def choose(
     fits = geometry.planes >= group and geometry.plane_cells < 2**31
     small = pools_in_blocks(geometry)
     narrow = NARROW if small or max(height.kernel, width.kernel) < LARGE else NARROW_LARGE
-    loose = small and aligned and runs_over(geometry, lanes, half, memories)
+    loose = small and aligned and runs_over(geometry, lanes, memories)
     if loose:
         lanes = 1 << (width.output - 1).bit_length()
         reasons.append(f"rows of {width.output} windows written one over the end of the other")
@@ -87,9 +87,12 @@ def choose(
         reasons.append(f"{group} planes side by side, as {width.output} windows fill no vector")
 
     dense = [not planes and memory.dense(channels) for memory in memories]
-    staged, direct = half or not dense[0], all(dense[1:])
-    if staged and not planes:
-        reasons.append("rows copied to be read: " + ("16-bit floats" if half else "strides"))
+    staged, direct = not dense[0], all(dense[1:])
+    if half and not small:
+        staged = True
+        reasons.append("rows copied to be read: 16-bit floats")
+    elif staged and not planes:
+        reasons.append("rows copied to be read: strides")
     if small:
         reasons.append("all taps of a window in registers")
         return Choice(direct_rows, None, lanes, planes, staged, direct, loose, tuple(reasons))

@@ -22,6 +22,7 @@ from .kernels.ring import ring_rows
 from .kernels.wide import wide_rows
 from .memory import Memory, held_as
 from .table import FORWARD, make_table, three_axes
+from .vectors.halves import mantissa
 from .vectors.types import Order
 
 # What the rows in work may take: half of a usual first-level cache, for large windows half of a
@@ -64,7 +65,7 @@ class ForwardSetup:
         self.geometry, self.memories = geometry, tuple(memories)
         self.code = choose_codes(geometry, item, self.flat)
         self.block = block_of(
-            geometry, item, self.flat, self.half, self.index_size > 0, self.choice.loose
+            geometry, item, self.flat, mantissa(call.dtype), self.index_size > 0, self.choice.loose
         )
         depth, height, _ = three_axes(geometry)
         rows = self.block.rows if self.choice.walk is direct_rows else 1
@@ -204,7 +205,6 @@ def _blocks(setup: ForwardSetup) -> tuple[dict[int, int], int]:
     own |= {
         table.ITEM_SIZE: item,
         table.INDEX_SIZE: setup.index_size,
-        table.INFINITY: setup.infinity,
         table.PHASES: 1,
         table.GROUP: lanes if choice.planes else 1,
         table.LAST_PLANE: setup.planes - (lanes if choice.planes else 1),
@@ -281,7 +281,7 @@ def _functions(setup: ForwardSetup) -> dict[int, int]:
         found[table.SPREAD_VALUES] = address(spread, line=values, target=values)
         if setup.index_size:
             found[table.SPREAD_INDICES] = address(spread, line=line_indices, target=indices)
-    if setup.half:
+    if setup.half and choice.walk is not direct_rows:
         found[table.MEND_ROW] = address(staging.mend_keys, x=values, output=values)
     return found
 

@@ -38,7 +38,6 @@ from ..table import (
     LINE,
     LINE_INDEX_SIZE,
     LINE_INDICES,
-    MEND_ROW,
     OUTPUT,
     ROW,
     ROW_STEP,
@@ -57,7 +56,7 @@ from ..table import (
 from ..vectors.memory import address_of, byte_at, cells_of, lanes, set_cell, touch
 from ..vectors.windows import pool_block
 from .places import axis, plane_origin, rows_of_plane, taps_inside
-from .signatures import mend_row, spread_rows, stage_rows
+from .signatures import spread_rows, stage_rows
 
 # With pixels, a block is a window's channels; else it is cells side by side of a row of windows.
 DIRECT = Signature(" ".join(WALK.parameters), constants="block pixels")
@@ -109,12 +108,11 @@ def direct_rows(x, output, places, scratch, table, first_row, last_row, block, p
             origin, step, slice_step = (
                 source + front * x_slice + top * x_row, dilation * x_row, dilation_d * x_slice,
             )  # fmt: skip
-            lost = 0
             if staged:
                 for d in range(nearest, furthest):
                     to = stage + (d * taken + above) * stage_step
                     first = origin + d * slice_step + above * step
-                    lost |= stage_rows(staged, (first, to, numbers, below - above, step))
+                    stage_rows(staged, (first, to, numbers, below - above, step))
                 origin, step, slice_step = stage, stage_step, taken * stage_step
             if touched:
                 for d in range(nearest, furthest):
@@ -169,9 +167,6 @@ def direct_rows(x, output, places, scratch, table, first_row, last_row, block, p
                         table[SPREAD_INDICES],
                         (line_indices, to_row, numbers, INDICES, windows, rows),
                     )
-            if lost:
-                for mended in range(oh, oh + rows):
-                    mend_row(table[MEND_ROW], (source, target, numbers, od, mended, 0, windows))
     return -1
 
 

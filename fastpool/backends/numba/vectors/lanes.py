@@ -132,6 +132,16 @@ def nan_key(typing, cells):
     return types.int64(cells), lambda context, *_: INT64(_nan_key(cells.order))
 
 
+def sort_key_of(builder, bits, limit, order):
+    """`sort_key`, written in LLVM's language; `limit` is infinity in all lanes."""
+    lanes = bits.type.count
+    ones = ir.Constant(bits.type, [0x7FFF] * lanes)
+    sign = builder.ashr(bits, ir.Constant(bits.type, [15] * lanes))
+    key = builder.sub(builder.xor(bits, builder.and_(sign, ones)), sign)
+    nan = builder.icmp_signed(">", builder.and_(bits, ones), limit)
+    return builder.select(nan, ir.Constant(bits.type, [_nan_key(order)] * lanes), key)
+
+
 @operation
 def sort_key(typing, bits, infinity):
     """16-bit floats, as int16 bits, in lanes that compare as they do.
@@ -143,13 +153,9 @@ def sort_key(typing, bits, infinity):
         return bits(bits, types.int64), lambda context, builder, signature, arguments: arguments[0]
 
     def generate(context, builder, signature, arguments):
-        kind = vector_type(bits)
-        limit = broadcast(builder, builder.trunc(arguments[1], kind.element), bits.lanes)
-        ones = ir.Constant(kind, [0x7FFF] * bits.lanes)
-        sign = builder.ashr(arguments[0], ir.Constant(kind, [15] * bits.lanes))
-        key = builder.sub(builder.xor(arguments[0], builder.and_(sign, ones)), sign)
-        nan = builder.icmp_signed(">", builder.and_(arguments[0], ones), limit)
-        return builder.select(nan, ir.Constant(kind, [_nan_key(bits.order)] * bits.lanes), key)
+        limit = builder.trunc(arguments[1], scalar_type(bits.element))
+        limit = broadcast(builder, limit, bits.lanes)
+        return sort_key_of(builder, arguments[0], limit, bits.order)
 
     return bits(bits, types.int64), generate
 

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 from numba.core import types
 
-from .lanes import key_bits_of, replaces
-from .memory import call_masked, lanes_inside, least, pointer_to
-from .strided import every
+from .lanes import replaces, sort_key_of
+from .memory import call_masked, lanes_inside, pointer_to
+from .reading import Reading
 from .types import (
     INT32,
     INT64,
@@ -56,7 +56,7 @@ class Block(NamedTuple):
     columns: int  # of a block's windows: one, as many as lanes, or those of a table (0, 1, 2)
     row_bits: int  # where the row begins in a code that is taken apart for that; 0 if none is
     code_size: int  # bytes of a code; 0 for none
-    half: int  # whether cells are the keys of 16-bit floats
+    half: int  # of 16-bit floats, the bits of the mantissa; else 0
 
     @property
     def height(self) -> int:
@@ -110,15 +110,12 @@ def pool_block(typing, block, edge, x, places, rows, cells, names, written):
     return types.boolean(block, edge, x, places, rows, cells, names, written), generate
 
 
-class _Pooling:
+class _Pooling(Reading):
     """The code of one block, as it is written."""
 
     def __init__(self, builder, block, edge, x, codes, places, rows, cells, names, written):
-        self.builder, self.block, self.edge = builder, block, edge
-        self.x, self.codes, self.places = x, codes, places
-        self.rows, self.cells, self.names, self.written = rows, cells, names, written
-        self.lanes, self.kind = x.lanes, vector_type(x.vector)
-        self.suspects: list[Any] = []  # vectors that together hold all cells
+        super().__init__(builder, block, edge, x, rows, cells)
+        self.codes, self.places, self.names, self.written = codes, places, names, written
         self.joined: dict[Any, Any] = {}  # extremes over rows of a slice, from one up to another
 
     def write(self):
@@ -133,90 +130,23 @@ class _Pooling:
                 later = self.join(back, start, start + block.kernel_h)
                 found[number] = self.better(found[number], later) if back else later
         suspicious = self.any_nan()
-        for row, (best, code) in enumerate(found):
-            if block.half:
-                best = key_bits_of(self.builder, best)
-            self.store(output[0], output[1], row, best, self.x)
+        for row, (best, code, *bits) in enumerate(found):
+            values = bits[0] if bits else self.ordered(best)
+            self.store(output[0], output[1], row, values, self.x)
             if code is not None:
                 self.store(output[2], output[3], row, self.index(row, code), self.places)
         return suspicious
 
-    def offset(self, address, step, number):
-        return self.builder.add(address, self.builder.mul(step, INT64(number)))
-
-    # Along a row
-
-    def load(self, line, at):
-        """A vector of cells from an address and a size; those outside are the weakest."""
-        builder, (address, size) = self.builder, line
-        pointer = pointer_to(builder, address, at, self.kind)
-        if not self.edge:
-            return builder.load(pointer, align=1)
-        mask = lanes_inside(builder, at, size, self.lanes)
-        fill = broadcast(builder, least(self.x), self.lanes)
-        return call_masked(builder, "load", self.x, self.kind, [pointer, INT32(1), mask, fill])
-
-    def line(self, back, row):
-        """The address of a row of cells, and its size: none if it lies outside."""
-        builder, (source, step, slice_step, *limits) = self.builder, self.rows
-        address, size = self.offset(self.offset(source, slice_step, back), step, row), self.cells[2]
-        if self.edge:
-            for number, low, high in ((row, *limits[:2]), (back, *limits[2:])):
-                begun = builder.icmp_signed("<=", low, INT64(number))
-                inside = builder.and_(begun, builder.icmp_signed(">", high, INT64(number)))
-                size = builder.select(inside, size, INT64(0))
-        return address, size
-
-    def taps(self, back, row):
-        """The cells of each tap along a row."""
-        block, builder, line = self.block, self.builder, self.line(back, row)
-        at, step, _ = self.cells
-        stride = block.stride_w
-        if stride == 1:
-            found = [self.load(line, self.offset(at, step, tap)) for tap in range(block.kernel_w)]
-            self.suspects += [found[0], found[-1]] if block.adjacent else found
-            return found
-        if not block.adjacent:
-            return [self.strided(line, self.offset(at, step, tap)) for tap in range(block.kernel_w)]
-        vectors = self.vectors(line, at)
-        found = [every(builder, vectors, stride, tap) for tap in range(min(stride, block.kernel_w))]
-        for tap in range(stride, block.kernel_w):
-            found.append(self.moved(found[tap - stride], line, at, tap - stride))
-        return found
-
-    def vectors(self, line, at):
-        """As many vectors side by side as the windows of the lanes are apart."""
-        found = [
-            self.load(line, self.builder.add(at, INT64(number * self.lanes)))
-            for number in range(self.block.stride_w)
-        ]
-        self.suspects += found
-        return found
-
-    def strided(self, line, at):
-        return every(self.builder, self.vectors(line, at), self.block.stride_w)
-
-    def moved(self, tap, line, at, number):
-        """The cells of a tap, all of which but the last are those of another, one window later."""
-        builder, lane = self.builder, self.lanes
-        last = builder.add(at, INT64(self.lanes * self.block.stride_w))
-        if self.edge:
-            beyond, lane = self.load(line, last), lane + number
-        else:
-            last = builder.add(last, INT64(number))
-            pointer = pointer_to(builder, line[0], last, scalar_type(self.x.element))
-            beyond = broadcast(builder, builder.load(pointer, align=1), self.lanes)
-        mask = constants(self.lanes, INT32, [*range(1, self.lanes), lane])
-        found = builder.shuffle_vector(tap, beyond, mask)
-        self.suspects.append(found)
-        return found
-
     def reduced(self, back, row):
         """The extremes along a row of cells, and the codes of their taps."""
-        values = self.taps(back, row)
-        best = values[0], self.code(back, row, 0)
-        for tap, value in enumerate(values[1:], 1):
-            best = self.better(best, (value, self.code(back, row, tap)))
+        best = None
+        for tap, value in enumerate(self.taps(back, row)):
+            found: tuple[Any, ...] = value, self.code(back, row, tap)
+            if self.block.half and self.edge:
+                limit = ir.Constant(self.kind, [self.infinity] * self.lanes)
+                key = sort_key_of(self.builder, value, limit, self.x.order)
+                found = key, found[1], value
+            best = self.better(best, found) if best else found
         return best
 
     def code(self, *tap):
@@ -232,14 +162,16 @@ class _Pooling:
     # Of several cells
 
     def better(self, best, later):
-        """Of two pairs of values and codes, the later one where it beats the other."""
+        """Of two values with their codes, and bits, the later one where it beats the other."""
         builder, order, element = self.builder, self.x.order, self.x.element
         if isinstance(element, types.Float) and not self.edge:
             mask = builder.fcmp_ordered(">" if order.sign > 0 else "<", later[0], best[0])
         else:
             mask = replaces(builder, element, order, later[0], best[0])
-        value = builder.select(mask, later[0], best[0])
-        return value, None if best[1] is None else builder.select(mask, later[1], best[1])
+        return tuple(
+            None if old is None else builder.select(mask, new, old)
+            for new, old in zip(later, best, strict=True)
+        )
 
     def join(self, back, start, stop):
         """The extremes over some rows of cells of a slice; what windows share is made once."""
@@ -249,22 +181,6 @@ class _Pooling:
             found = self.better(self.join(back, start, middle), self.join(back, middle, stop))
             self.joined[back, start, stop] = found
         return found
-
-    def any_nan(self):
-        """Whether there is a NaN among the cells, as a bit."""
-        builder = self.builder
-        if self.edge or not isinstance(self.x.element, types.Float):
-            return ir.IntType(1)(0)
-        vectors = self.suspects + self.suspects[-1:]
-        tests = [
-            builder.fcmp_unordered("uno", *vectors[place : place + 2])
-            for place in range(0, len(self.suspects), 2)
-        ]
-        found = tests[0]
-        for test in tests[1:]:
-            found = builder.or_(found, test)
-        word = builder.bitcast(found, ir.IntType(self.lanes))
-        return builder.icmp_unsigned("!=", word, word.type(0))
 
     # Written
 

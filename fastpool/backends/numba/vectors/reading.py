@@ -1,0 +1,172 @@
+"""What a block of windows reads: vectors of cells, tap by tap, and whether the compare is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+
+from .memory import call_masked, lanes_inside, least, pointer_to
+from .strided import every
+from .types import INT32, INT64, broadcast, constants, scalar_type, vector_type
+
+
+class Reading:
+    """The code that loads the cells of a block.
+
+    Numbers of 16-bit floats are compared as integers in their order, which is right but for NaN and
+    negative zeros. At an edge, where nothing may be doubtful, cells are loaded as they are.
+
+    Parameters
+    ----------
+    builder : IRBuilder
+        What writes the code.
+    block : Block
+        What is known of the block.
+    edge : int
+        Whether cells may lie outside.
+    x : Cells
+        Their type.
+    rows, cells : list
+        As `windows.pool_block` has them.
+    """
+
+    def __init__(self, builder, block, edge, x, rows, cells):
+        self.builder, self.block, self.edge = builder, block, edge
+        self.x, self.rows, self.cells = x, rows, cells
+        self.lanes, self.kind = x.lanes, vector_type(x.vector)
+        self.suspects: list[Any] = []  # vectors that together hold all cells
+        self.halves: list[Any] = []  # of 16-bit floats: bits, and numbers in their order
+
+    def offset(self, address, step, number):
+        return self.builder.add(address, self.builder.mul(step, INT64(number)))
+
+    def load(self, line, at):
+        """A vector of cells from an address and a size; those outside are the weakest."""
+        builder, (address, size) = self.builder, line
+        pointer = pointer_to(builder, address, at, self.kind)
+        if not self.edge:
+            return self.seen(builder.load(pointer, align=1))
+        mask = lanes_inside(builder, at, size, self.lanes)
+        weakest = least(self.x)
+        if self.block.half:
+            weakest = self.infinity - 0x8000 if self.x.order.sign > 0 else self.infinity
+            weakest = ir.Constant(self.kind.element, weakest)
+        fill = broadcast(builder, weakest, self.lanes)
+        return call_masked(builder, "load", self.x, self.kind, [pointer, INT32(1), mask, fill])
+
+    def line(self, back, row):
+        """The address of a row of cells, and its size: none if it lies outside."""
+        builder, (source, step, slice_step, *limits) = self.builder, self.rows
+        address, size = self.offset(self.offset(source, slice_step, back), step, row), self.cells[2]
+        if self.edge:
+            for number, low, high in ((row, *limits[:2]), (back, *limits[2:])):
+                begun = builder.icmp_signed("<=", low, INT64(number))
+                inside = builder.and_(begun, builder.icmp_signed(">", high, INT64(number)))
+                size = builder.select(inside, size, INT64(0))
+        return address, size
+
+    def taps(self, back, row):
+        """The cells of each tap along a row."""
+        block, builder, line = self.block, self.builder, self.line(back, row)
+        at, step, _ = self.cells
+        stride = block.stride_w
+        if stride == 1:
+            found = [self.load(line, self.offset(at, step, tap)) for tap in range(block.kernel_w)]
+            self.suspects += [found[0], found[-1]] if block.adjacent else found
+            return found
+        if not block.adjacent:
+            return [self.strided(line, self.offset(at, step, tap)) for tap in range(block.kernel_w)]
+        vectors = self.vectors(line, at)
+        found = [every(builder, vectors, stride, tap) for tap in range(min(stride, block.kernel_w))]
+        for tap in range(stride, block.kernel_w):
+            found.append(self.moved(found[tap - stride], line, at, tap - stride))
+        return found
+
+    def vectors(self, line, at):
+        """As many vectors side by side as the windows of the lanes are apart."""
+        found = [
+            self.load(line, self.builder.add(at, INT64(number * self.lanes)))
+            for number in range(self.block.stride_w)
+        ]
+        self.suspects += found
+        return found
+
+    def strided(self, line, at):
+        return every(self.builder, self.vectors(line, at), self.block.stride_w)
+
+    def moved(self, tap, line, at, number):
+        """The cells of a tap, all of which but the last are those of another, one window later."""
+        builder, lane = self.builder, self.lanes
+        last = builder.add(at, INT64(self.lanes * self.block.stride_w))
+        if self.edge:
+            beyond, lane = self.load(line, last), lane + number
+        else:
+            last = builder.add(last, INT64(number))
+            pointer = pointer_to(builder, line[0], last, scalar_type(self.x.element))
+            beyond = broadcast(builder, builder.load(pointer, align=1), self.lanes)
+            beyond = self.seen(beyond)
+        mask = constants(self.lanes, INT32, [*range(1, self.lanes), lane])
+        found = builder.shuffle_vector(tap, beyond, mask)
+        self.suspects.append(found)
+        return found
+
+    @property
+    def infinity(self):
+        """The bits of a 16-bit float's infinity."""
+        return 0x7FFF >> self.block.half << self.block.half
+
+    def ordered(self, bits):
+        """The bits of 16-bit floats as numbers in their order, -0.0 before 0.0; and back."""
+        if not self.block.half:
+            return bits
+        sign = self.builder.ashr(bits, ir.Constant(self.kind, [15] * self.lanes))
+        mask = ir.Constant(self.kind, [0x7FFF] * self.lanes)
+        return self.builder.xor(bits, self.builder.and_(sign, mask))
+
+    def seen(self, bits):
+        """Cells as they are compared: `ordered`, which is right but for NaN and negative zeros."""
+        if not self.block.half:
+            return bits
+        numbers = self.ordered(bits)
+        self.halves.append((bits, numbers))
+        return numbers
+
+    def any_nan(self):
+        """Whether there is a NaN among the cells, as a bit."""
+        builder = self.builder
+        if self.halves:
+            return self.any_doubtful()
+        if self.edge or not isinstance(self.x.element, types.Float):
+            return ir.IntType(1)(0)
+        vectors = self.suspects + self.suspects[-1:]
+        tests = [
+            builder.fcmp_unordered("uno", *vectors[place : place + 2])
+            for place in range(0, len(self.suspects), 2)
+        ]
+        found = tests[0]
+        for test in tests[1:]:
+            found = builder.or_(found, test)
+        word = builder.bitcast(found, ir.IntType(self.lanes))
+        return builder.icmp_unsigned("!=", word, word.type(0))
+
+    def any_doubtful(self):
+        """Whether there is a NaN, or a negative zero, among 16-bit floats, as a bit."""
+        builder = self.builder
+
+        def extreme(sign, vectors):
+            found = vectors[0]
+            for vector in vectors[1:]:
+                found = builder.select(builder.icmp_signed(sign, vector, found), vector, found)
+            return found
+
+        bits, numbers = zip(*self.halves, strict=True)
+        infinity = ir.Constant(self.kind, [self.infinity] * self.lanes)
+        least = ir.Constant(self.kind, [~self.infinity] * self.lanes)
+        zero = ir.Constant(self.kind, [-0x8000] * self.lanes)
+        found = builder.icmp_signed("==", extreme("<", bits), zero)
+        found = builder.or_(found, builder.icmp_signed(">", extreme(">", numbers), infinity))
+        found = builder.or_(found, builder.icmp_signed("<", extreme("<", numbers), least))
+        word = builder.bitcast(found, ir.IntType(self.lanes))
+        return builder.icmp_unsigned("!=", word, word.type(0))
