@@ -22,12 +22,13 @@ from . import table
 from .table import COMPILED, PLAIN
 
 # Measured: Numba's start 0.5 s, import, start and compilation of the first kernel 2 to 4 s, of a
-# later one 0.3 to 2 s; the NumPy backend 0.1 ms a call and 5 to 20 ns a cell.
+# later one 0.3 to 2 s; the NumPy backend 0.1 ms a call, and for each cell 5 to 20 ns, or 0.3 to 3
+# where no index is asked for.
 START_SECONDS = 0.5
 FIRST_COMPILE_SECONDS = 3.0
 COMPILE_SECONDS = 1.0
 NUMPY_SECONDS_PER_CALL = 1e-4
-NUMPY_SECONDS_PER_CELL = 10e-9
+NUMPY_SECONDS_PER_CELL, NUMPY_SECONDS_PER_CELL_ALONE = 10e-9, 1e-9
 # A call of so many cells is large. Who makes one makes more of them, so that it is worth Numba's
 # start if there are kernels on disk.
 LARGE = 2**20
@@ -62,8 +63,9 @@ def _compiled_if_worth(call: Call, storages: tuple[Storage, ...]) -> Plan | None
         if plan is not None:
             return plan
     cells = math.prod(call.geometry.input_shape)
+    rate = NUMPY_SECONDS_PER_CELL if call.index_dtype else NUMPY_SECONDS_PER_CELL_ALONE
     limit = COMPILE_SECONDS if loaded else FIRST_COMPILE_SECONDS
-    spent = _spent.get(call.kind, 0.0) + NUMPY_SECONDS_PER_CALL + cells * NUMPY_SECONDS_PER_CELL
+    spent = _spent.get(call.kind, 0.0) + NUMPY_SECONDS_PER_CALL + cells * rate
     if spent < limit:
         if len(_spent) >= _MOST:
             _spent.clear()

@@ -177,10 +177,15 @@ def test_auto_waits_for_no_compiler_in_a_small_call(used, cold):
     assert len(cold) == 2
 
 
-def test_auto_compiles_for_a_large_call_at_once(monkeypatch, used, cold):
-    monkeypatch.setattr(economy, "NUMPY_SECONDS_PER_CELL", economy.COMPILE_SECONDS / X.size)
-    fastpool.maxpool2d(X, 2)
-    assert used == ["numba"]
+@pytest.mark.parametrize(
+    ("rate", "indices"),
+    [("NUMPY_SECONDS_PER_CELL", True), ("NUMPY_SECONDS_PER_CELL_ALONE", False)],
+)
+def test_auto_compiles_for_a_large_call_at_once(monkeypatch, used, cold, rate, indices):
+    monkeypatch.setattr(economy, rate, economy.COMPILE_SECONDS / X.size)
+    fastpool.maxpool2d(X, 2, return_indices=not indices)
+    fastpool.maxpool2d(X, 2, return_indices=indices)
+    assert used == ["numpy", "numba"]
 
 
 @pytest.fixture

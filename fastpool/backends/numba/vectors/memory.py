@@ -167,22 +167,18 @@ def store_first(typing, cells, offset, vector, count):
     return types.void(cells, types.int64, vector, types.int64), generate
 
 
-def call_prefetch(builder, address):
-    pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
-    function = ir.FunctionType(ir.VoidType(), [pointer.type, INT32, INT32, INT32])
-    builder.call(
-        cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0"),
-        [pointer, INT32(0), INT32(3), INT32(1)],
-    )
-
-
 @operation
 def prefetch(typing, cells, offset):
     """Ask for the line of a cell to be brought near, whether it exists or not."""
 
     def generate(context, builder, signature, arguments):
-        size = INT64(cells.element.bitwidth // 8)
-        call_prefetch(builder, builder.add(arguments[0], builder.mul(arguments[1], size)))
+        kind, byte = scalar_type(cells.element), ir.IntType(8)
+        address = pointer_to(builder, arguments[0], arguments[1], byte, kind)
+        function = ir.FunctionType(ir.VoidType(), [address.type, INT32, INT32, INT32])
+        builder.call(
+            cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0"),
+            [address, INT32(0), INT32(3), INT32(1)],
+        )
         return context.get_dummy_value()
 
     return types.void(cells, types.int64), generate
