@@ -96,7 +96,7 @@ def split_rows(call: Call, memories: Sequence[Memory], dtype: np.dtype, half: in
         -(-height.kernel // height.stride),
         height.kernel // height.stride,
     )
-    piece = BUFFER // 2 // sums.itemsize // pull.phases // LINE * LINE * pull.phases
+    piece = max(1, BUFFER // 2 // (sums.itemsize * pull.phases * LINE)) * LINE * pull.phases
     if row <= piece or pull.phases < width.stride:
         piece = 2**62
     lead = _up((columns - 1) * channels, LINE)
