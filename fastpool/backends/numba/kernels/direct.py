@@ -156,7 +156,8 @@ def direct_rows(x, output, places, scratch, table, first_row, last_row, block, p
                             columns,
                             base + c * ramp,
                         )
-                        pool_block(block, 1, x, places, lines, cells, named, written)
+                        if pool_block(block, 1, x, places, lines, cells, named, written):
+                            pool_block(block, 2, x, places, lines, cells, named, written)
                         start += lane_count
             if table[SPREAD_VALUES]:
                 to_row = target + oh * output_row

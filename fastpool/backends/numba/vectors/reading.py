@@ -16,7 +16,7 @@ class Reading:
     """The code that loads the cells of a block.
 
     Numbers of 16-bit floats are compared as integers in their order, which is right but for NaN and
-    negative zeros. At an edge, where nothing may be doubtful, cells are loaded as they are.
+    negative zeros. With care, cells are loaded as they are.
 
     Parameters
     ----------
@@ -24,16 +24,16 @@ class Reading:
         What writes the code.
     block : Block
         What is known of the block.
-    edge : int
-        Whether cells may lie outside.
+    edge, care : bool
+        Whether cells may lie outside, and whether any may be NaN.
     x : Cells
         Their type.
     rows, cells : list
         As `windows.pool_block` has them.
     """
 
-    def __init__(self, builder, block, edge, x, rows, cells):
-        self.builder, self.block, self.edge = builder, block, edge
+    def __init__(self, builder, block, edge, care, x, rows, cells):
+        self.builder, self.block, self.edge, self.care = builder, block, edge, care
         self.x, self.rows, self.cells = x, rows, cells
         self.lanes, self.kind = x.lanes, vector_type(x.vector)
         self.suspects: list[Any] = []  # vectors that together hold all cells
@@ -43,29 +43,31 @@ class Reading:
         return self.builder.add(address, self.builder.mul(step, INT64(number)))
 
     def load(self, line, at):
-        """A vector of cells from an address and a size; those outside are the weakest."""
-        builder, (address, size) = self.builder, line
+        """A vector of cells of a line; those outside are the weakest."""
+        builder, (address, inside) = self.builder, line
         pointer = pointer_to(builder, address, at, self.kind)
         if not self.edge:
             return self.seen(builder.load(pointer, align=1))
-        mask = lanes_inside(builder, at, size, self.lanes)
+        # The same for all lines, so that it is made once.
+        mask = lanes_inside(builder, at, self.cells[2], self.lanes)
+        mask = builder.select(inside, mask, ir.Constant(mask.type, None))
         weakest = least(self.x)
         if self.block.half:
             weakest = self.infinity - 0x8000 if self.x.order.sign > 0 else self.infinity
             weakest = ir.Constant(self.kind.element, weakest)
         fill = broadcast(builder, weakest, self.lanes)
-        return call_masked(builder, "load", self.x, self.kind, [pointer, INT32(1), mask, fill])
+        arguments = [pointer, INT32(1), mask, fill]
+        return self.seen(call_masked(builder, "load", self.x, self.kind, arguments))
 
     def line(self, back, row):
-        """The address of a row of cells, and its size: none if it lies outside."""
+        """The address of a row of cells, and whether it lies inside."""
         builder, (source, step, slice_step, *limits) = self.builder, self.rows
-        address, size = self.offset(self.offset(source, slice_step, back), step, row), self.cells[2]
-        if self.edge:
-            for number, low, high in ((row, *limits[:2]), (back, *limits[2:])):
-                begun = builder.icmp_signed("<=", low, INT64(number))
-                inside = builder.and_(begun, builder.icmp_signed(">", high, INT64(number)))
-                size = builder.select(inside, size, INT64(0))
-        return address, size
+        address = self.offset(self.offset(source, slice_step, back), step, row)
+        inside = ir.IntType(1)(1)
+        for number, low, high in ((row, *limits[:2]), (back, *limits[2:])):
+            inside = builder.and_(inside, builder.icmp_signed("<=", low, INT64(number)))
+            inside = builder.and_(inside, builder.icmp_signed(">", high, INT64(number)))
+        return address, inside
 
     def taps(self, back, row):
         """The cells of each tap along a row."""
@@ -127,7 +129,7 @@ class Reading:
 
     def seen(self, bits):
         """Cells as they are compared: `ordered`, which is right but for NaN and negative zeros."""
-        if not self.block.half:
+        if not self.block.half or self.care:
             return bits
         numbers = self.ordered(bits)
         self.halves.append((bits, numbers))
@@ -138,7 +140,7 @@ class Reading:
         builder = self.builder
         if self.halves:
             return self.any_doubtful()
-        if self.edge or not isinstance(self.x.element, types.Float):
+        if self.care or not isinstance(self.x.element, types.Float):
             return ir.IntType(1)(0)
         vectors = self.suspects + self.suspects[-1:]
         tests = [

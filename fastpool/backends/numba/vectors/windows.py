@@ -73,14 +73,15 @@ class Block(NamedTuple):
 
 @generated
 def pool_block(typing, block, edge, x, places, rows, cells, names, written):
-    """Pool a block; whether there was a NaN: then it is to be done again, as one at an edge.
+    """Pool a block; whether there was a NaN: then it is to be done again, with care.
 
     Parameters
     ----------
     block : int
         A packed `Block`.
     edge : int
-        Whether windows may stick out of the input, lanes out of the output, and cells be NaN.
+        0, or 1 if windows may stick out of the input, and lanes out of the output; 2 if cells may
+        be NaN, too.
     x, places : Cells, or None
         The types of cells and indices.
     rows : tuple
@@ -97,6 +98,7 @@ def pool_block(typing, block, edge, x, places, rows, cells, names, written):
         next; the place of the block in its row, and the number of windows from there on.
     """
     kind = Block.unpacked(block.literal_value)
+    ways = edge.literal_value > 0, edge.literal_value > 1
     codes = Cells(_CODES[kind.code_size], x.lanes) if kind.code_size else None
 
     def generate(context, builder, signature, arguments):
@@ -105,7 +107,7 @@ def pool_block(typing, block, edge, x, places, rows, cells, names, written):
             [unpack(value, number) for number in range(len(group))]
             for value, group in zip(arguments[4:], signature.args[4:], strict=True)
         ]
-        return _Pooling(builder, kind, edge.literal_value, x, codes, places, *groups).write()
+        return _Pooling(builder, kind, *ways, x, codes, places, *groups).write()
 
     return types.boolean(block, edge, x, places, rows, cells, names, written), generate
 
@@ -113,8 +115,8 @@ def pool_block(typing, block, edge, x, places, rows, cells, names, written):
 class _Pooling(Reading):
     """The code of one block, as it is written."""
 
-    def __init__(self, builder, block, edge, x, codes, places, rows, cells, names, written):
-        super().__init__(builder, block, edge, x, rows, cells)
+    def __init__(self, builder, block, edge, care, x, codes, places, rows, cells, names, written):
+        super().__init__(builder, block, edge, care, x, rows, cells)
         self.codes, self.places, self.names, self.written = codes, places, names, written
         self.joined: dict[Any, Any] = {}  # extremes over rows of a slice, from one up to another
 
@@ -142,7 +144,7 @@ class _Pooling(Reading):
         best = None
         for tap, value in enumerate(self.taps(back, row)):
             found: tuple[Any, ...] = value, self.code(back, row, tap)
-            if self.block.half and self.edge:
+            if self.block.half and self.care:
                 limit = ir.Constant(self.kind, [self.infinity] * self.lanes)
                 key = sort_key_of(self.builder, value, limit, self.x.order)
                 found = key, found[1], value
@@ -164,7 +166,7 @@ class _Pooling(Reading):
     def better(self, best, later):
         """Of two values with their codes, and bits, the later one where it beats the other."""
         builder, order, element = self.builder, self.x.order, self.x.element
-        if isinstance(element, types.Float) and not self.edge:
+        if isinstance(element, types.Float) and not self.care:
             mask = builder.fcmp_ordered(">" if order.sign > 0 else "<", later[0], best[0])
         else:
             mask = replaces(builder, element, order, later[0], best[0])
