@@ -116,8 +116,8 @@ def test_of_zeros_and_of_nan_the_first_is_kept(name):
     dtype = FLOATS[name]
     bits = np.dtype(f"u{dtype.itemsize}")
     x = np.random.default_rng(3).standard_normal((300, 300)).astype(dtype)
-    negative = np.array(-0.0, dtype).view(bits)
-    nan = np.array(np.nan, dtype).view(bits) & ~negative
+    negative, nan = (int(np.array(value, dtype).view(bits)) for value in (-0.0, np.nan))
+    nan &= ~negative
     pairs = [(0, negative), (negative, 0), (nan | 1, nan | 2), (nan | 2, nan | 1),
              (nan | 5 | negative, nan | 3), (nan | 3, nan | 5 | negative)]  # fmt: skip
     for row, (first, second) in enumerate(pairs):

@@ -97,7 +97,8 @@ def split_rows(call: Call, memories: Sequence[Memory], dtype: np.dtype, half: in
         height.kernel // height.stride,
     )
     piece = max(1, BUFFER // 2 // (sums.itemsize * pull.phases * LINE)) * LINE * pull.phases
-    if row <= piece or pull.phases < width.stride:
+    apart = pull.phases < width.stride
+    if row <= piece or apart:
         piece = 2**62
     lead = _up((columns - 1) * channels, LINE)
     batched = height.stride == width.stride == 1 and units <= row
@@ -142,7 +143,9 @@ def split_rows(call: Call, memories: Sequence[Memory], dtype: np.dtype, half: in
         table.AHEAD_INDICES: round(read * index_dtype.itemsize),
         table.TRANSLATE_ROWS: translate,
         table.COPY_ROWS: address(copy_rows, x=x, gradients=sum_cells, half=half),
-        table.SUM_ROWS: address(sum_rows, **kinds, pull=pull.packed(), half=half),
+        table.SUM_ROWS: address(
+            sum_rows, **kinds, pull=pull.packed(), pixels=int(apart), half=half
+        ),
     }
     rows = (held - pull.rows + 1) * height.stride + height.stride
     scratch = 2 * LINE + size * (wide + 1) + shift_bytes + rows * row * wide

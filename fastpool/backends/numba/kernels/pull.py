@@ -73,7 +73,7 @@ from .translate import COPY, TRANSLATE, fill_shifts
 from .writing import LINE, write_out, write_rows
 
 # Rows of cells, from the sums to the output; `x` and `places` are the addresses of what comes next.
-PULL = Signature("output codes gradients cells table h low count x places", "pull half")
+PULL = Signature("output codes gradients cells table h low count x places", "pull pixels half")
 translate_rows_at, copy_rows_at, sum_rows_at = TRANSLATE.call, COPY.call, PULL.call
 
 
@@ -107,16 +107,8 @@ def sum_pixels(pull, some, rows, cells, to, table, taps, ahead):
     return ahead
 
 
-@inlined
-def sum_row(pull, some, rows, cells, line, table, taps, ahead):
-    """The sums of some cells of a row; by pixels all of them."""
-    if table[CHANNELS] == 1 or table[WIDTH + STRIDE] == 1:
-        return sum_line(pull, some, rows, cells, line, table, taps, ahead)
-    return sum_pixels(pull, some, rows, cells, line[0], table, taps, ahead)
-
-
 @kernel(PULL)
-def sum_rows(output, codes, gradients, cells, table, h, low, count, x, places, pull, half):
+def sum_rows(output, codes, gradients, cells, table, h, low, count, x, places, pull, pixels, half):
     """Write `count` rows of cells from row `h` on, which windows from row `low` on reach."""
     _, _, kernel_size, stride, _, pad, _ = axis(table, HEIGHT)
     row_cells, ahead, past = table[WIDTH + SIZE] * table[CHANNELS], (x, places), table[PAST]
@@ -136,10 +128,15 @@ def sum_rows(output, codes, gradients, cells, table, h, low, count, x, places, p
             to = 0 if piece < length else number * length
             part = min(piece, length - begin)
             line = to, to + part, at
-            if some:
-                ahead = sum_row(pull, 1, rows, cells, line, table, taps, ahead)
+            if pixels:
+                if some:
+                    ahead = sum_pixels(pull, 1, rows, cells, to, table, taps, ahead)
+                else:
+                    ahead = sum_pixels(pull, 0, rows, cells, to, table, taps, ahead)
+            elif some:
+                ahead = sum_line(pull, 1, rows, cells, line, table, taps, ahead)
             else:
-                ahead = sum_row(pull, 0, rows, cells, line, table, taps, ahead)
+                ahead = sum_line(pull, 0, rows, cells, line, table, taps, ahead)
             if piece < length:
                 write_out(shifted(output, number * step + begin), cells, part, past, half)
             at += units
