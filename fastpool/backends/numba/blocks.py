@@ -100,9 +100,12 @@ def block_numbers(geometry: Geometry, block: Block, lanes: int) -> dict[int, int
             reach = (width.kernel - 1) * width.dilation + lanes * block.stride_w
     slice_step, row_step, column_step = height.kernel * width.kernel, width.kernel, 1
     if block.flat:
+        # Between the taps of one there is no step; a dilation of any size may say what it would be.
         slice_step, row_step, column_step = (
-            depth.dilation * height.size * width.size, height.dilation * width.size,
-            width.dilation,
+            0 if axis.kernel == 1 else axis.dilation * cells
+            for axis, cells in (
+                (depth, height.size * width.size), (height, width.size), (width, 1),
+            )
         )  # fmt: skip
     if block.row_bits:
         row_step, column_step = 1 << block.row_bits, 1
