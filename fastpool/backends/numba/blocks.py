@@ -18,7 +18,7 @@ MOST_STRIDE = 8
 # of 3 x 3 windows at stride 1, 0.8 for 2 at stride 2, and more for 2 at stride 3.
 ROWS = {1: 4, 2: 2}
 # Where rows of windows are shorter than a vector: rows in a block, largest kernel, fewest windows.
-LOOSE_ROWS, LOOSE, FEWEST_WINDOWS = 8, 3, 5
+LOOSE_ROWS, LOOSE, FEWEST_WINDOWS = 4, 3, 5
 # The rows of a group are read once before they are pooled if they have up to NEAR bytes, half of a
 # usual first-level cache, and the input has more than FAR: in cache that costs a tenth.
 NEAR, FAR = 2**14, 2**21
@@ -47,9 +47,9 @@ def block_of(
     line, pixels = geometry.channels == 1, in_pixels(geometry)
     rows = 1
     if height.dilation == 1 and height.kernel > height.stride:
-        rows = min(ROWS.get(height.stride, 1), height.output)
-    if loose:
-        rows = min(LOOSE_ROWS, height.output)
+        rows = ROWS.get(height.stride, 1)
+    rows = LOOSE_ROWS if loose else rows
+    rows = rows if rows <= height.output else 1  # as many kernels for a window, and no more
     block = Block(
         depth.kernel, height.kernel, width.kernel, height.stride, 1 if pixels else width.stride,
         rows, int(line and width.dilation == 1), int(flat), 0 if pixels else 1 if line else 2,
@@ -78,6 +78,7 @@ def runs_over(geometry: Geometry, lanes: int, memories: tuple[Memory, ...]) -> b
     if width.pad_low or width.span + (width.output - 1) * width.stride > width.size:
         return False
     small = max(height.kernel, width.kernel) <= LOOSE and height.dilation == width.dilation == 1
+    small = small and height.output >= LOOSE_ROWS
     source, *targets = memories
     inside = source.dense(1) and source.end(geometry) > 0
     return small and inside and all(memory.in_line(geometry) for memory in targets)
@@ -100,9 +101,9 @@ def block_numbers(geometry: Geometry, block: Block, lanes: int) -> dict[int, int
             reach = (width.kernel - 1) * width.dilation + lanes * block.stride_w
     slice_step, row_step, column_step = height.kernel * width.kernel, width.kernel, 1
     if block.flat:
-        # Between the taps of one there is no step; a dilation of any size may say what it would be.
+        # Of one tap a dilation of any size may be said, which is no step.
         slice_step, row_step, column_step = (
-            0 if axis.kernel == 1 else axis.dilation * cells
+            (axis.dilation if axis.kernel > 1 else 1) * cells
             for axis, cells in (
                 (depth, height.size * width.size), (height, width.size), (width, 1),
             )

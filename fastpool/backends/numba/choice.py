@@ -68,8 +68,6 @@ def choose(
     _, height, width = three_axes(geometry)
     volumes, reasons = len(geometry.axes) == 3, []
     lanes, channels, planes = BYTES // itemsize, geometry.channels, False
-    if itemsize == 1 and width.pad_low:
-        lanes //= 2  # or most vectors of a row are at its ends: k3 s1 takes 0.9 of the time
     group = min(lanes, MOST_PLANES)
     aligned = not volumes and all(
         memory.split >= geometry.planes and memory.column == 1 for memory in memories
@@ -80,7 +78,7 @@ def choose(
     narrow = NARROW if small or max(height.kernel, width.kernel) < LARGE else NARROW_LARGE
     loose = small and aligned and runs_over(geometry, lanes, memories)
     if loose:
-        lanes = 1 << (width.output - 1).bit_length()
+        lanes = 1 << (width.output - 1).bit_length()  # less than two rows
         reasons.append(f"rows of {width.output} windows written one over the end of the other")
     elif channels == 1 and width.output <= narrow and fits and aligned:
         planes, lanes, channels = True, group, group

@@ -99,9 +99,12 @@ def pool_block(typing, block, edge, x, places, rows, cells, names, written):
     """
     kind = Block.unpacked(block.literal_value)
     ways = edge.literal_value > 0, edge.literal_value > 1
+    never = ways[1] and not kind.half and not isinstance(x.element, types.Float)
     codes = Cells(_CODES[kind.code_size], x.lanes) if kind.code_size else None
 
     def generate(context, builder, signature, arguments):
+        if never:  # integers are never doubtful
+            return ir.IntType(1)(0)
         unpack = partial(ir.builder.IRBuilder.extract_value, builder)
         groups = [
             [unpack(value, number) for number in range(len(group))]
