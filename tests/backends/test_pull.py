@@ -195,3 +195,15 @@ def test_16_bit_floats_as_float32_and_back(name):
     with np.errstate(all="ignore"):
         wanted = numbers.astype(dtype)
     assert_same(converted(narrowed, numbers, dtype, half), wanted, any_nan=True)
+
+
+@pytest.mark.parametrize("name", HALVES)
+@pytest.mark.parametrize("kernel_size", [(1, 2), (2, 2)], ids=["pull", "gather"])
+def test_all_16_bit_gradients(name, kernel_size):
+    """Each alone in its window: it comes back as from the other backend, NaN and all."""
+    gradients = np.arange(2**16, dtype=np.uint16).view(HALVES[name])[np.newaxis]
+    indices = np.arange(0, 2**17, 2)[np.newaxis]
+    arguments = gradients, indices, (kernel_size[0], 2**17), kernel_size
+    with np.errstate(all="ignore"):
+        wanted = fastpool.maxpool2d_backward(*arguments, backend="numpy")
+    assert_same(fastpool.maxpool2d_backward(*arguments, backend="numba"), wanted)

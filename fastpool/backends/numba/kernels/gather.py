@@ -40,7 +40,7 @@ from ..table import (
     WINDOW,
     WINDOWS,
 )
-from ..vectors.halves import unsigned_zero
+from ..vectors.halves import plus_zero
 from ..vectors.lanes import (
     bits,
     clipped,
@@ -78,7 +78,7 @@ def four_cells(x, indices, start, stop, base, ramp, down, half):
     place = widened(read_lanes(indices, start, stop), np.int64)
     code = clipped(minus(minus(place, base), ramp))
     zero = splat(0, x)
-    value = plus(zero, unsigned_zero(read_lanes(x, start, stop), half))  # 0.0 + -0.0 is 0.0
+    value = plus(zero, plus_zero(read_lanes(x, start, stop), half))  # 0.0 + -0.0 is 0.0
     upper_left, upper_right = equal(code, 0), equal(code, 1)
     lower_left, lower_right = equal(code, down), equal(code, down + 1)
     return (

@@ -91,23 +91,35 @@ def rounded(typing, vector, cells, half):
             large = builder.icmp_unsigned(">=", size, number(143 << 23))
             found = builder.select(large, number(infinity), found)
         nan = builder.icmp_unsigned(">", size, number(0xFF << 23))
-        quiet = infinity | 1 << half.literal_value - 1
-        found = builder.or_(builder.select(nan, number(quiet), found), sign)
+        quiet = number(infinity | 1 << half.literal_value - 1)
+        if half.literal_value == _FLOAT16:  # as NumPy does; bfloat16 has one quiet NaN of each sign
+            payload = builder.and_(builder.lshr(size, number(shift)), number(0x3FF))
+            quiet = builder.or_(quiet, payload)
+        found = builder.or_(builder.select(nan, quiet, found), sign)
         return builder.trunc(found, vector_type(cells.vector))
 
     return cells.vector(vector, cells, half), generate
 
 
 @operation
-def unsigned_zero(typing, vector, half):
-    """16-bit floats, -0.0 being 0.0, as if 0.0 had been added."""
+def plus_zero(typing, vector, half):
+    """16-bit floats, as if 0.0 had been added in float32: -0.0 is 0.0, and a NaN is quiet."""
     if not half.literal_value:
         return vector(vector, half), lambda context, builder, sig, arguments: arguments[0]
+    infinity = 0x7FFF >> half.literal_value << half.literal_value
+    quiet = infinity | 1 << half.literal_value - 1
 
     def generate(context, builder, signature, arguments):
-        zero = ir.Constant(arguments[0].type, None)
-        negative = ir.Constant(arguments[0].type, [-0x8000] * vector.lanes)
-        is_negative = builder.icmp_unsigned("==", arguments[0], negative)
-        return builder.select(is_negative, zero, arguments[0])
+        (bits, _), kind = arguments, arguments[0].type
+
+        def number(value):
+            return ir.Constant(kind, [value] * vector.lanes)
+
+        size = builder.and_(bits, number(0x7FFF))
+        negative = builder.icmp_unsigned("==", bits, number(-0x8000))
+        found = builder.select(negative, number(0), bits)
+        kept = bits if half.literal_value == _FLOAT16 else builder.and_(bits, number(-0x8000))
+        nan = builder.icmp_unsigned(">", size, number(infinity))
+        return builder.select(nan, builder.or_(kept, number(quiet)), found)
 
     return vector(vector, half), generate
