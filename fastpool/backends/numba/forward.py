@@ -21,9 +21,9 @@ from .kernels.direct import direct_rows
 from .kernels.ring import ring_rows
 from .kernels.wide import wide_rows
 from .memory import Memory, held_as
-from .table import FORWARD, make_table, three_axes
+from .table import FORWARD, make_table, rounded_up, three_axes
 from .vectors.halves import mantissa
-from .vectors.types import Order
+from .vectors.types import Order, pack
 
 # What the rows in work may take: half of a usual first-level cache, for large windows half of a
 # usual second-level one.
@@ -120,7 +120,9 @@ def _numbers(setup: ForwardSetup) -> tuple[dict[int, int], int, int]:
     tile = max(tile, -(-width.pad_low // width.stride), 1)
     tile = -(-width.output // -(-width.output // tile))
     # Windows of few channels are written as whole vectors, one over the end of the other.
-    pitch = _up(tile * channels, lanes) + (lanes if choice.reduce is reduce.reduce_pixels else 0)
+    pitch = rounded_up(tile * channels, lanes) + (
+        lanes if choice.reduce is reduce.reduce_pixels else 0
+    )
 
     dense, dense_stride = tile * channels + lanes, width.stride
     if choice.reduce is reduce.reduce_double:
@@ -239,7 +241,7 @@ def _placed(own: dict[int, int], sizes: dict[int, int]) -> int:
     scratch = 0
     for name, size in sizes.items():
         own[name] = scratch
-        scratch += _up(size, 64)
+        scratch += rounded_up(size, 64)
     return scratch
 
 
@@ -248,7 +250,7 @@ def _direct(setup: ForwardSetup) -> int:
     places = cells(_line_index(setup), setup.choice.lanes) if setup.index_size else None
     values = cells(setup.dtype, setup.choice.lanes, setup.order)
     pixels = int(in_pixels(setup.geometry))
-    return address(direct_rows, x=values, places=places, block=setup.block.packed(), pixels=pixels)
+    return address(direct_rows, x=values, places=places, block=pack(setup.block), pixels=pixels)
 
 
 def _line_index(setup: ForwardSetup) -> np.dtype[Any]:
@@ -306,8 +308,3 @@ def _row_functions(setup: ForwardSetup, values: Any, codes: Any, indices: Any) -
     found[table.COPY_ROW] = address(merge.copy_row, **pair)
     found[table.EMIT] = address(merge.emit_rows, **pair, **written)
     return found
-
-
-def _up(size: int, unit: int) -> int:
-    """The next multiple of `unit`."""
-    return -(-size // unit) * unit

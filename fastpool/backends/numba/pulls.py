@@ -17,8 +17,9 @@ from .kernels.pull import sum_rows
 from .kernels.translate import copy_rows, translate_codes, translate_rows
 from .kernels.writing import LINE
 from .memory import Memory
-from .table import three_axes
+from .table import rounded_up, three_axes
 from .vectors.pulling import Pull
+from .vectors.types import pack
 
 # From this many bytes of output on, vectors are written past the caches, which reads nothing in
 # before.
@@ -77,7 +78,7 @@ class Rows(NamedTuple):
     scratch: int
 
 
-def split_rows(call: Call, memories: Sequence[Memory], dtype: np.dtype, half: int) -> Rows:
+def split_rows(call: Call, dtype: np.dtype, half: int) -> Rows:
     """How rows of windows and of cells lie in the scratch."""
     geometry, index_dtype = call.geometry, call.index_dtype or np.dtype(np.int64)
     _, height, width = three_axes(geometry)
@@ -100,17 +101,17 @@ def split_rows(call: Call, memories: Sequence[Memory], dtype: np.dtype, half: in
     apart = pull.phases < width.stride
     if row <= piece or apart:
         piece = 2**62
-    lead = _up((columns - 1) * channels, LINE)
+    lead = rounded_up((columns - 1) * channels, LINE)
     batched = height.stride == width.stride == 1 and units <= row
     if batched:
         pitch = units = row
     else:
         reached = (width.size + width.pad_low) // width.stride * channels + 2 * many
-        pitch = _up(lead + max(units, reached) + many, LINE)
+        pitch = rounded_up(lead + max(units, reached) + many, LINE)
     bytes_of_row = pitch * (wide + 1) + height.stride * row * wide
     held = pull.rows - 1 + max(1, min(BUFFER // bytes_of_row, height.output + 2))
-    size = _up(lead + held * pitch + (pull.rows + 8) * LINE, LINE)
-    shift_bytes = _up(4 * (width.output * channels + LINE), LINE)
+    size = rounded_up(lead + held * pitch + (pull.rows + 8) * LINE, LINE)
+    shift_bytes = rounded_up(4 * (width.output * channels + LINE), LINE)
     x, sum_cells, codes = cells(dtype, many), cells(sums), cells(np.uint8, many)
     narrow = call.window and index_dtype == np.uint8
     if narrow:
@@ -143,15 +144,8 @@ def split_rows(call: Call, memories: Sequence[Memory], dtype: np.dtype, half: in
         table.AHEAD_INDICES: round(read * index_dtype.itemsize),
         table.TRANSLATE_ROWS: translate,
         table.COPY_ROWS: address(copy_rows, x=x, gradients=sum_cells, half=half),
-        table.SUM_ROWS: address(
-            sum_rows, **kinds, pull=pull.packed(), pixels=int(apart), half=half
-        ),
+        table.SUM_ROWS: address(sum_rows, **kinds, pull=pack(pull), pixels=int(apart), half=half),
     }
     rows = (held - pull.rows + 1) * height.stride + height.stride
     scratch = 2 * LINE + size * (wide + 1) + shift_bytes + rows * row * wide
     return Rows(numbers, scratch + (MOST_STRIDE + 1) * LINE)
-
-
-def _up(size: int, unit: int) -> int:
-    """The next multiple of `unit`."""
-    return -(-size // unit) * unit

@@ -90,7 +90,7 @@ class ScatterSetup:
         layout: Layout = SCATTER
         own = {table.TIED: int(self.call.tied), table.ADD: int(self.add)}
         if kernel is pull_planes:
-            pull = split_rows(self.call, self.memories, self.dtype, self.half)
+            pull = split_rows(self.call, self.dtype, self.half)
             numbers = make_table(geometry, self.call.window, self.memories, PULL, pull.numbers)
             walk = address(kernel, scratch=cells(np.uint8))
             return Launch(walk, numbers, pull.scratch, rows, self.work, spread, 1)

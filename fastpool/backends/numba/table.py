@@ -174,6 +174,11 @@ STREAMS = Layout("LINE_CELLS BANDS PLANES ROWS TURNS COUNT")
 ) = STREAMS.places
 
 
+def rounded_up(size: int, unit: int) -> int:
+    """The next multiple of `unit`."""
+    return -(-size // unit) * unit
+
+
 def three_axes(geometry: Geometry) -> tuple[Axis, Axis, Axis]:
     """Depth, height and width, those that the geometry lacks being of one cell."""
     depth, height, width = (SINGLE,) * (3 - len(geometry.axes)) + geometry.axes

@@ -17,7 +17,6 @@ from .types import (
     broadcast,
     constants,
     generated,
-    pack,
     scalar_type,
     unpack,
     vector_type,
@@ -37,13 +36,6 @@ class Pull(NamedTuple):
     turn: int  # the phase of the first cell
     rows: int  # of windows that reach a row of cells, at most
     fewer: int  # and at least
-
-    def packed(self) -> int:
-        return pack(self)
-
-    @classmethod
-    def unpacked(cls, packed: int) -> Pull:
-        return cls(*unpack(packed, len(cls._fields)))
 
 
 @generated
@@ -66,7 +58,7 @@ def pull_cells(typing, pull, some, codes, gradients, cells, at, to, windows, wan
     wanted : tuple
         The tap of the first row of windows, and how much less it is in each further row.
     """
-    kind = Pull.unpacked(pull.literal_value)
+    kind = unpack(Pull, pull.literal_value)
     rows = kind.fewer if some.literal_value else kind.rows
     lanes, vector = cells.lanes, vector_type(cells.vector)
 

@@ -12,7 +12,7 @@ nothing. So one kernel serves with codes and without.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import wraps
 from typing import Any, NamedTuple
 
@@ -106,9 +106,10 @@ def pack(numbers: Iterable[int]) -> int:
     return sum(number << BITS * place for place, number in enumerate(numbers))
 
 
-def unpack(packed: int, count: int) -> Iterator[int]:
-    """The numbers that were packed."""
-    return (packed >> BITS * place & 2**BITS - 1 for place in range(count))
+def unpack(kind: Any, packed: int) -> Any:
+    """The named tuple whose numbers were packed."""
+    count = len(kind._fields)
+    return kind(*(packed >> BITS * place & 2**BITS - 1 for place in range(count)))
 
 
 def generated(build: Any) -> Any:

@@ -32,7 +32,6 @@ from .types import (
     broadcast,
     constants,
     generated,
-    pack,
     resized,
     scalar_type,
     unpack,
@@ -63,13 +62,6 @@ class Block(NamedTuple):
         """Rows of cells that the windows cover, in each slice."""
         return (self.rows - 1) * self.stride_h + self.kernel_h
 
-    def packed(self) -> int:
-        return pack(self)
-
-    @classmethod
-    def unpacked(cls, packed: int) -> Block:
-        return cls(*unpack(packed, len(cls._fields)))
-
 
 @generated
 def pool_block(typing, block, edge, x, places, rows, cells, names, written):
@@ -97,7 +89,7 @@ def pool_block(typing, block, edge, x, places, rows, cells, names, written):
         The addresses of the first row of the output and of indices, each with the bytes to the
         next; the place of the block in its row, and the number of windows from there on.
     """
-    kind = Block.unpacked(block.literal_value)
+    kind = unpack(Block, block.literal_value)
     ways = edge.literal_value > 0, edge.literal_value > 1
     never = ways[1] and not kind.half and not isinstance(x.element, types.Float)
     codes = Cells(_CODES[kind.code_size], x.lanes) if kind.code_size else None
@@ -105,9 +97,9 @@ def pool_block(typing, block, edge, x, places, rows, cells, names, written):
     def generate(context, builder, signature, arguments):
         if never:  # integers are never doubtful
             return ir.IntType(1)(0)
-        unpack = partial(ir.builder.IRBuilder.extract_value, builder)
+        part_of = partial(ir.builder.IRBuilder.extract_value, builder)
         groups = [
-            [unpack(value, number) for number in range(len(group))]
+            [part_of(value, number) for number in range(len(group))]
             for value, group in zip(arguments[4:], signature.args[4:], strict=True)
         ]
         return _Pooling(builder, kind, *ways, x, codes, places, *groups).write()
