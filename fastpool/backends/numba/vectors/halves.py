@@ -25,6 +25,11 @@ def mantissa(dtype: np.dtype[Any]) -> int:
     return _FLOAT16 if dtype == np.float16 else 7
 
 
+def infinity_of(half: int) -> int:
+    """The bits of infinity."""
+    return 0x7FFF >> half << half
+
+
 @operation
 def single(typing, vector, half):
     """16-bit floats as float32: exact."""
@@ -79,9 +84,8 @@ def rounded(typing, vector, cells, half):
         if half.literal_value == _FLOAT16:
             found = builder.sub(found, number(112 << 23))
         found = builder.lshr(found, number(shift))
-        infinity = 0x7F80
+        infinity = infinity_of(half.literal_value)
         if half.literal_value == _FLOAT16:
-            infinity = 0x7C00
             # Below 2**-14, the sum with 0.5 is rounded to the last bit that float16 has there.
             magic = number(126 << 23)
             small = builder.fadd(builder.bitcast(size, floats), builder.bitcast(magic, floats))
@@ -106,7 +110,7 @@ def plus_zero(typing, vector, half):
     """16-bit floats, as if 0.0 had been added in float32: -0.0 is 0.0, and a NaN is quiet."""
     if not half.literal_value:
         return vector(vector, half), lambda context, builder, sig, arguments: arguments[0]
-    infinity = 0x7FFF >> half.literal_value << half.literal_value
+    infinity = infinity_of(half.literal_value)
     quiet = infinity | 1 << half.literal_value - 1
 
     def generate(context, builder, signature, arguments):

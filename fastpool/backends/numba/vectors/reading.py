@@ -7,6 +7,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import types
 
+from .halves import infinity_of
 from .memory import call_masked, lanes_inside, least, pointer_to
 from .strided import every
 from .types import INT32, INT64, broadcast, constants, scalar_type, vector_type
@@ -117,7 +118,7 @@ class Reading:
     @property
     def infinity(self):
         """The bits of a 16-bit float's infinity."""
-        return 0x7FFF >> self.block.half << self.block.half
+        return infinity_of(self.block.half)
 
     def ordered(self, bits):
         """The bits of 16-bit floats as numbers in their order, -0.0 before 0.0; and back."""
