@@ -1,10 +1,7 @@
 """The Numba kernels where vectors end: every width, every choice of functions, memory's edges."""
 
-import ctypes
 import dataclasses
 import itertools
-import mmap
-import sys
 
 import numpy as np
 import pytest
@@ -16,7 +13,7 @@ import fastpool
 from fastpool.cli import check
 
 pytest.importorskip("numba")
-from fastpool.backends.numba import choice, forward, memory, pulls
+from fastpool.backends.numba import blocks, choice, memory
 from fastpool.rules import arguments as rules
 from fastpool.rules.arrays import Storage
 from fastpool.rules.geometry import pooled
@@ -70,6 +67,46 @@ def test_planes_side_by_side(planes, dtype):
         both(x[::-1, :, 2:], *window)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "float64", "float16"])
+@pytest.mark.parametrize("size", [(4, 4), (5, 7), (7, 7), (9, 12), (14, 14), (13, 19)])
+@pytest.mark.whole
+def test_many_small_planes(dtype, size):
+    """They are pooled one after the other, in vectors as short as their rows."""
+    rng = np.random.default_rng(0)
+    x = check.adversarial(rng, (67, *size), np.dtype(dtype), check.STYLES[-1])
+    windows = (3, 1, 1), (2, 2), (2, 1), (3, 2), (3, 2, 1), (2, 2, 1, 2), ((3, 7), (2, 4), (1, 3))
+    for window in windows:
+        both(x, *window)
+        both(x[::-2], *window)
+    geometry = pooled("f", "x", x.shape, rules.windows("f", 2, 3, 1, 1, 1), False, "NCHW")
+    block = blocks.block_of(geometry, x.itemsize, True, 0, True, False)
+    assert blocks.planes_together(geometry, block, x.itemsize, False) > 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.whole
+def test_channels_past_the_caches(monkeypatch, dtype):
+    """Outputs that lie at whole lines, and those that do not."""
+    monkeypatch.setattr(blocks, "PAST_BYTES", 0)
+    rng = np.random.default_rng(0)
+    x = check.adversarial(rng, (2, 8, 11, 64), np.dtype(dtype), check.STYLES[0])
+    for start in (0, 1, 64):
+        memory = [np.zeros(2 * 4 * 5 * 64 + 128, kind) for kind in (dtype, np.int64)]
+        firsts = [-each.ctypes.data % 64 // each.itemsize + start for each in memory]
+        out = tuple(
+            each[first : first + 2 * 4 * 5 * 64].reshape(2, 4, 5, 64)
+            for each, first in zip(memory, firsts, strict=True)
+        )
+        options = {"return_indices": True, "layout": "NHWC"}
+        expected = fastpool.maxpool2d(x, 2, **options, backend="numpy")
+        fastpool.maxpool2d(x, 2, **options, out=out, backend="numba")
+        assert_same(out[0], expected.output)
+        assert_same(out[1], expected.indices)
+        for each, first in zip(memory, firsts, strict=True):
+            assert not each[:first].any()
+            assert not each[first + 2 * 4 * 5 * 64 :].any()
+
+
 @pytest.mark.whole
 def test_tiles_and_threads():
     """Rows of several tiles, and outputs that bypass the caches; one thread does the same."""
@@ -115,19 +152,20 @@ def test_the_windows_above_need_every_function():
 
 
 def test_cells_are_seen_twice_by_idempotent_operations_alone():
-    """A sum would be wrong with doubling or van Herk, and nothing else would say so."""
+    """A sum would be wrong with doubling, van Herk or blocks, and nothing else would say so."""
     sums = dataclasses.replace(MAXIMUM, idempotent=False)
     for window in WINDOWS.values():
         case = chosen((2, 14, 40), *window, operation=sums)
-        assert case.walk is not choice.wide_rows
+        assert case.walk not in (choice.wide_rows, choice.direct_rows)
         assert case.reduce is not choice.reduce.reduce_double
 
 
 def test_the_choice_explains_itself():
     for text, case in {
         "all taps of a window in registers": ((8, 64, 224, 224), 2, 2, 0),
-        "16 planes side by side, as 3 windows fill no vector": ((32, 512, 7, 7), 2, 2, 0),
-        "rows of 14 windows written one over the end of the other": ((8, 192, 28, 28), 2, 2, 0),
+        "16 planes side by side, as rows are short": ((32, 512, 7, 7), 7, 7, 0),
+        "vectors of 8 lanes, as rows are short; all": ((32, 512, 7, 7), 3, 1, 1),
+        "vectors of 8 lanes, as rows are short, written one over": ((32, 512, 14, 14), 2, 2, 0),
         "van Herk down the rows, as windows have 31; doubling": ((1, 3, 512, 512), 31, 1, 15),
         "windows at stride 3 side by side": ((1, 3, 512, 512), 8, 3, 0),
         "tap by tap": ((1, 3, 512, 512), 2, 20, 0),
@@ -135,102 +173,6 @@ def test_the_choice_explains_itself():
         assert reasons(*case).startswith(text), case
     assert reasons((2, 64, 64, 32), 9, 2, 0, layout="NHWC") == "32 channels side by side"
     assert "16-bit floats" in reasons((4, 64, 64), 9, 2, 0, dtype="float16", half=True)
-
-
-@pytest.fixture
-def between_protected_pages():
-    """An array whose first and last byte are the first and last before memory that is no one's."""
-    if not sys.platform.startswith("linux"):
-        pytest.skip("mprotect as Linux has it")
-    library, page, held = ctypes.CDLL(None, use_errno=True), mmap.PAGESIZE, []
-
-    def make(array, at_the_end):
-        size = -(-array.nbytes // page) * page
-        memory = mmap.mmap(-1, size + 2 * page)
-        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        for guard in (address, address + page + size):
-            assert library.mprotect(ctypes.c_void_p(guard), page, 0) == 0
-        start = page + (size - array.nbytes if at_the_end else 0)
-        held.append((memory, address, size))
-        guarded = np.frombuffer(memory, array.dtype, array.size, start).reshape(array.shape)
-        guarded[...] = array
-        return guarded
-
-    yield make
-    for _, address, size in held:
-        for guard in (address, address + page + size):
-            library.mprotect(ctypes.c_void_p(guard), page, mmap.PROT_READ | mmap.PROT_WRITE)
-
-
-def touch_nothing_outside(protected, window, dtype, layout, shape):
-    """Pool, route back and unpool between protected pages, as the NumPy backend does elsewhere."""
-    kernel, stride, padding, dilation = window
-    shape = shape if layout == "NCHW" else (2, *shape[1:], shape[0])
-    x = check.adversarial(np.random.default_rng(0), shape, np.dtype(dtype), check.STYLES[0])
-    for index_format, at_the_end in itertools.product(("flat", "window"), (False, True)):
-        options = {"layout": layout, "index_format": index_format}
-        pooled = {**options, "return_indices": True}
-        expected = fastpool.maxpool2d(x, *window, **pooled, backend="numpy")
-        source, *out = (protected(array, at_the_end) for array in (x, *expected))
-        for array in out:
-            array[...] = 1
-        found = fastpool.maxpool2d(source, *window, **pooled, out=tuple(out), backend="numba")
-        assert_same(found.output, expected.output)
-        assert_same(found.indices, expected.indices)
-        unpooled = {**options, "output_size": shape, "dilation": dilation}
-        for function, arguments, settings in (
-            (fastpool.maxpool2d_backward, (shape, *window), options),
-            (fastpool.maxunpool2d, (kernel, stride, padding), unpooled),
-        ):
-            wanted = function(*expected, *arguments, **settings, backend="numpy")
-            target = protected(np.ones_like(x), at_the_end)
-            function(*found, *arguments, **settings, out=target, backend="numba")
-            assert_same(target, wanted, any_nan=True)
-            codes = protected(found.indices.astype(np.int64), at_the_end)
-            for at, bad in ((0, -1), (-1, x.size), (-1, 2**63 - 1)):
-                codes.reshape(-1)[at] = bad
-                with pytest.raises(IndexError):
-                    function(
-                        found.output, codes, *arguments, **settings, out=target, backend="numba"
-                    )
-
-
-@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())
-@pytest.mark.parametrize("dtype", ["float32", "int8", "float16"])
-@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-@pytest.mark.whole
-def test_nothing_outside_is_touched(between_protected_pages, window, dtype, layout):
-    """No bounds check sees a vector: memory beyond the arrays that ends the process does."""
-    for shape in ((17, 14, 13), (3, 14, 40)):
-        touch_nothing_outside(between_protected_pages, window, dtype, layout, shape)
-
-
-@pytest.mark.parametrize("window", ["shared rows", "tiles", "stride 2, taps apart"])
-@pytest.mark.parametrize("dtype", ["float32", "int8"])
-@pytest.mark.parametrize("width", [51, 52, 64])
-@pytest.mark.whole
-def test_nothing_outside_is_touched_in_large_arrays(
-    between_protected_pages, monkeypatch, window, dtype, width
-):
-    """Large inputs are read ahead, and large gradients bypass the caches: here small ones do."""
-    monkeypatch.setattr(forward, "FAR", 0)
-    monkeypatch.setattr(pulls, "PAST_BYTES", 0)
-    # No other test has this shape, whose plans are kept.
-    touch_nothing_outside(between_protected_pages, WINDOWS[window], dtype, "NCHW", (2, 15, width))
-
-
-@pytest.mark.whole
-def test_nothing_outside_large_volumes_is_touched(between_protected_pages, monkeypatch):
-    """Slices in front of a volume are not read ahead, nor those behind it."""
-    monkeypatch.setattr(forward, "FAR", 0)
-    x = np.random.default_rng(0).standard_normal((2, 3, 5, 7)).astype(np.float32)
-    for window, at_the_end in itertools.product(((3, 2, 1), (2, 1, 1), (2, 2, 0)), (False, True)):
-        options = {"return_indices": True}
-        expected = fastpool.maxpool3d(x, *window, **options, backend="numpy")
-        source = between_protected_pages(x, at_the_end)
-        found = fastpool.maxpool3d(source, *window, **options, backend="numba")
-        assert_same(found.output, expected.output)
-        assert_same(found.indices, expected.indices)
 
 
 def test_without_the_compiler():

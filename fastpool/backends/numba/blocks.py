@@ -6,7 +6,8 @@ import math
 
 from ...rules.geometry import Geometry
 from . import table
-from .memory import Memory
+from .kernels.writing import LINE
+from .memory import PAST_BYTES, Memory
 from .table import three_axes
 from .vectors.windows import Block
 
@@ -17,11 +18,14 @@ MOST_STRIDE = 8
 # Rows of windows of a block, by their stride, where windows share rows: 0.6 of the time for 4 rows
 # of 3 x 3 windows at stride 1, 0.8 for 2 at stride 2, and more for 2 at stride 3.
 ROWS = {1: 4, 2: 2}
-# Where rows of windows are shorter than a vector: rows in a block, largest kernel, fewest windows.
-LOOSE_ROWS, LOOSE, FEWEST_WINDOWS = 4, 3, 5
+# Where rows are written one over the end of the other: the largest kernel, and rows in a block. The
+# first of these that divides the rows of a plane, so that no block overlaps another; else the last.
+LOOSE, LOOSE_ROWS = 3, (7, 6, 5, 4, 3, 2, 4)
 # The rows of a group are read once before they are pooled if they have up to NEAR bytes, half of a
 # usual first-level cache, and the input has more than FAR: in cache that costs a tenth.
 NEAR, FAR = 2**14, 2**21
+# Small planes are pooled one after the other, up to NEAR bytes, in at least so many sets.
+SETS = 32
 
 
 def pools_in_blocks(geometry: Geometry) -> bool:
@@ -48,7 +52,8 @@ def block_of(
     rows = 1
     if height.dilation == 1 and height.kernel > height.stride:
         rows = ROWS.get(height.stride, 1)
-    rows = LOOSE_ROWS if loose else rows
+    if loose:
+        rows = next((n for n in LOOSE_ROWS if height.output % n == 0), LOOSE_ROWS[-1])
     rows = rows if rows <= height.output else 1  # as many kernels for a window, and no more
     block = Block(
         depth.kernel, height.kernel, width.kernel, height.stride, 1 if pixels else width.stride,
@@ -66,27 +71,73 @@ def block_of(
     return block._replace(code_size=4)
 
 
+def fills_vectors(geometry: Geometry, lanes: int) -> bool:
+    """Whether a vector of at most so many lanes is for windows or channels that lie side by side.
+
+    If not, planes go side by side into lanes, if they can. That took 0.9 of the time for rows at an
+    edge that were longer than a vector, and less for shorter ones of two windows. For all others it
+    took 1.1 to 2.5 times as long.
+    """
+    windows = three_axes(geometry)[2].output
+    return geometry.channels > 1 or (windows > 1 and (inside(geometry) or 2 < windows < lanes))
+
+
+def inside(geometry: Geometry) -> bool:
+    """Whether no row of windows sticks out of the rows of the input."""
+    width = three_axes(geometry)[2]
+    last = (width.output - 1) * width.stride + width.span
+    return width.pad_low == 0 and last <= width.size
+
+
 def runs_over(geometry: Geometry, lanes: int, memories: tuple[Memory, ...]) -> bool:
     """Whether rows of windows, shorter than a vector, are written over the beginning of the next.
 
-    What follows a row must be another row, which comes later, and windows must lie inside: then
-    (64, 64, 28, 28) k2 s2 takes 0.3 to 0.7 of the time of planes side by side.
+    What follows a row must be another row, which comes later, and windows must lie inside. Under
+    masks (64, 64, 28, 28) k2 s2 takes RATIO times as long.
     """
     _, height, width = three_axes(geometry)
-    if geometry.channels > 1 or not FEWEST_WINDOWS <= width.output < lanes:
-        return False
-    if width.pad_low or width.span + (width.output - 1) * width.stride > width.size:
+    if geometry.channels > 1 or not 1 < width.output < lanes or not inside(geometry):
         return False
     small = max(height.kernel, width.kernel) <= LOOSE and height.dilation == width.dilation == 1
-    small = small and height.output >= LOOSE_ROWS
     source, *targets = memories
-    inside = source.dense(1) and source.end(geometry) > 0
-    return small and inside and all(memory.in_line(geometry) for memory in targets)
+    known = source.dense(1) and source.end(geometry) > 0
+    return small and known and all(memory.in_line(geometry) for memory in targets)
+
+
+def planes_together(geometry: Geometry, block: Block, itemsize: int, loose: bool) -> int:
+    """Planes that are pooled one after the other, if they are small, and lie at even distances."""
+    depth, height, _ = three_axes(geometry)
+    if depth.output > 1 or in_pixels(geometry) or (loose and block.rows < height.output):
+        return 1
+    near = NEAR // (geometry.plane_cells * geometry.channels * itemsize)
+    return max(min(near, geometry.planes // SETS), 1)
+
+
+def written_past(geometry: Geometry, targets: tuple[tuple[Memory, int], ...]) -> bool:
+    """Whether windows are written past the caches, which reads nothing in before.
+
+    That takes many bytes, and windows whose channels fill whole lines. `targets` are the outputs
+    and the bytes of their cells.
+    """
+    if not in_pixels(geometry):
+        return False
+    whole = all(
+        geometry.channels * size % LINE == 0 and memory.row * size % LINE == 0
+        for memory, size in targets
+    )
+    written = math.prod(geometry.output_shape) * sum(size for _, size in targets)
+    return whole and written >= PAST_BYTES
 
 
 def in_pixels(geometry: Geometry) -> bool:
     """Whether a block holds the channels of one window."""
     return geometry.channels > 1 and three_axes(geometry)[2].stride > 1
+
+
+def row_length(geometry: Geometry) -> int:
+    """Cells of a row of blocks: of a row of windows, or the channels of one window."""
+    windows = 1 if in_pixels(geometry) else three_axes(geometry)[2].output
+    return windows * geometry.channels
 
 
 def block_numbers(geometry: Geometry, block: Block, lanes: int) -> dict[int, int]:
@@ -113,6 +164,10 @@ def block_numbers(geometry: Geometry, block: Block, lanes: int) -> dict[int, int
     return {
         table.BLOCK_ROWS: block.rows,
         table.BLOCK_REACH: reach,
+        table.BLOCK_LENGTH: row_length(geometry),
+        table.BLOCK_LANES: lanes,
+        table.LANE_STRIDE: block.stride_w,
+        table.PIXELS: int(in_pixels(geometry)),
         table.ZONE: -(-width.pad_low // width.stride) * channels,
         table.CODE_SIZE: block.code_size,
         table.SLICE_STEP: slice_step,

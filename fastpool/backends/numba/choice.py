@@ -9,7 +9,7 @@ import numpy as np
 
 from ...rules.geometry import Geometry
 from ...rules.operation import Operation
-from .blocks import pools_in_blocks, runs_over
+from .blocks import fills_vectors, pools_in_blocks, row_length, runs_over
 from .kernels import reduce
 from .kernels.direct import direct_rows
 from .kernels.ring import ring_rows
@@ -74,15 +74,17 @@ def choose(
     )
     # Flat indices are transposed in 32 bits.
     fits = geometry.planes >= group and geometry.plane_cells < 2**31
-    small = pools_in_blocks(geometry)
+    small = again and pools_in_blocks(geometry)  # rows at an edge are seen again
     narrow = NARROW if small or max(height.kernel, width.kernel) < LARGE else NARROW_LARGE
     loose = small and aligned and runs_over(geometry, lanes, memories)
-    if loose:
-        lanes = 1 << (width.output - 1).bit_length()  # less than two rows
-        reasons.append(f"rows of {width.output} windows written one over the end of the other")
+    if small and fills_vectors(geometry, lanes):
+        most, lanes = lanes, min(lanes, 1 << (row_length(geometry) - 1).bit_length())
+        if lanes < most:
+            over = ", written one over the end of the other" if loose else ""
+            reasons.append(f"vectors of {lanes} lanes, as rows are short{over}")
     elif channels == 1 and width.output <= narrow and fits and aligned:
         planes, lanes, channels = True, group, group
-        reasons.append(f"{group} planes side by side, as {width.output} windows fill no vector")
+        reasons.append(f"{group} planes side by side, as rows are short")
 
     dense = [not planes and memory.dense(channels) for memory in memories]
     staged, direct = not dense[0], all(dense[1:])

@@ -12,11 +12,12 @@ import numpy as np
 from ...rules.arrays import infinity_bits, is_half
 from ...rules.call import Call
 from . import table
-from .blocks import FAR, NEAR, block_numbers, block_of, in_pixels
+from .blocks import FAR, NEAR, block_numbers, block_of, planes_together, written_past
 from .choice import Choice, Codes, choose, choose_codes
 from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
 from .kernels import merge, reduce, staging
+from .kernels.block_rows import fill_names, pool_rows
 from .kernels.direct import direct_rows
 from .kernels.ring import ring_rows
 from .kernels.wide import wide_rows
@@ -32,6 +33,8 @@ RING_BYTES, WIDE_BYTES = 24 * 1024, 512 * 1024
 DENSE_CELLS = 8192
 # Bytes that are fetched before they are needed: up to 1.25 times faster from memory.
 AHEAD = 4096
+# Codes in blocks, by their bytes.
+CODES = {1: np.uint8, 2: np.uint16, 4: np.int32}
 _INDEX_TYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.int64}
 
 
@@ -68,8 +71,14 @@ class ForwardSetup:
             geometry, item, self.flat, mantissa(call.dtype), self.index_size > 0, self.choice.loose
         )
         depth, height, _ = three_axes(geometry)
-        rows = self.block.rows if self.choice.walk is direct_rows else 1
-        self.rows = groups * depth.output * -(-height.output // rows)
+        rows, self.together = 1, 1
+        if self.choice.walk is direct_rows:
+            rows = self.block.rows
+            even = all(memory.split >= self.planes for memory in self.memories)
+            if even and self.choice.direct and not self.choice.staged:
+                self.together = planes_together(geometry, self.block, item, self.choice.loose)
+        sets = -(-groups // self.together)
+        self.rows = sets * depth.output * -(-height.output // rows)
 
     @property
     def reason(self) -> str:
@@ -81,10 +90,10 @@ class ForwardSetup:
         # The scratch is aligned in the kernel.
         memories = (*self.memories, self.memories[-1])[:3]
         if self.choice.walk is direct_rows:
-            (numbers, scratch), grain, walk = _blocks(self), 1, _direct(self)
+            (numbers, scratch), grain = _blocks(self), 1
         else:
             numbers, scratch, grain = _numbers(self)
-            walk = address(self.choice.walk)
+        walk = address(self.choice.walk)
         numbers |= _functions(self)
         return Launch(
             walk,
@@ -165,9 +174,7 @@ def _numbers(setup: ForwardSetup) -> tuple[dict[int, int], int, int]:
         table.DENSE_STRIDE: dense_stride,
         table.DENSE_CELLS: dense,
         table.AHEAD: 0,
-        **dict.fromkeys(
-            (table.BLOCK_ROWS, table.BLOCK_REACH, table.ZONE, table.TOUCHED, table.END), 0
-        ),
+        **dict.fromkeys(table.OF_BLOCKS, 0),
     }
     if choice.direct:
         own[table.OUTPUT_STEP] = phases * memories[1].row * item
@@ -191,6 +198,7 @@ def _numbers(setup: ForwardSetup) -> tuple[dict[int, int], int, int]:
             table.DENSE_CODES: dense * code_size,
             table.LINE: (batch * pitch + lanes * lanes) * item,
             table.LINE_INDICES: (batch * pitch + lanes * lanes) * max(index_size, code_size, 4),
+            table.NUMBERS: 0,
         },
     )
     return own, scratch, 4 * height.kernel if wide else 1
@@ -208,15 +216,23 @@ def _blocks(setup: ForwardSetup) -> tuple[dict[int, int], int]:
         table.ITEM_SIZE: item,
         table.INDEX_SIZE: setup.index_size,
         table.PHASES: 1,
-        table.GROUP: lanes if choice.planes else 1,
+        table.GROUP: lanes if choice.planes else setup.together,
         table.LAST_PLANE: setup.planes - (lanes if choice.planes else 1),
+        table.TOGETHER: setup.together,
+        table.LONGEST: 1 if choice.staged or not choice.direct else geometry.plane_cells,
         table.STAGE_STEP: stage,
         table.LINE_INDEX_SIZE: _line_index(setup).itemsize if setup.index_size else 0,
     }
-    in_order = not choice.staged and setup.memories[0].row == width.size * channels
-    taken = depth.kernel * block.height * stage
+    memory, taken = setup.memories[0], depth.kernel * block.height * stage
+    in_order = not choice.staged and memory.row == width.size * channels
+    if setup.together > 1:
+        in_order = in_order and memory.inner == geometry.plane_cells * channels
     if in_order and setup.work * item > FAR and taken <= NEAR:
         own[table.TOUCHED] = 1
+    sizes = (item, setup.index_size) if setup.index_size else (item,)
+    if choice.direct:
+        targets = tuple(zip(setup.memories[1:], sizes, strict=True))
+        own[table.WRITTEN_PAST] = int(written_past(geometry, targets))
     if choice.loose:
         own[table.END] = setup.end
         own[table.BLOCK_REACH] = (width.output - 1) * width.stride + width.kernel
@@ -231,6 +247,7 @@ def _blocks(setup: ForwardSetup) -> tuple[dict[int, int], int]:
             table.STAGE: rows * stage + lanes * lanes * item,
             table.LINE: lines * item,
             table.LINE_INDICES: lines * max(setup.index_size, 4),
+            table.NUMBERS: 8 * table.RUN_NUMBERS,
         },
     )
     return own, scratch
@@ -243,14 +260,6 @@ def _placed(own: dict[int, int], sizes: dict[int, int]) -> int:
         own[name] = scratch
         scratch += rounded_up(size, 64)
     return scratch
-
-
-def _direct(setup: ForwardSetup) -> int:
-    """The address of the kernel of blocks."""
-    places = cells(_line_index(setup), setup.choice.lanes) if setup.index_size else None
-    values = cells(setup.dtype, setup.choice.lanes, setup.order)
-    pixels = int(in_pixels(setup.geometry))
-    return address(direct_rows, x=values, places=places, block=pack(setup.block), pixels=pixels)
 
 
 def _line_index(setup: ForwardSetup) -> np.dtype[Any]:
@@ -273,7 +282,9 @@ def _functions(setup: ForwardSetup) -> dict[int, int]:
         indices = cells(_INDEX_TYPES[setup.index_size], lanes)
         line_indices = cells(_line_index(setup), lanes)
     found = dict.fromkeys(table.FUNCTIONS, 0)
-    if choice.walk is not direct_rows:
+    if choice.walk is direct_rows:
+        found |= _block_functions(setup, values, line_indices)
+    else:
         found |= _row_functions(setup, values, codes, line_indices)
     if choice.staged:
         stage = staging.stage_planes if planes else staging.stage_lines
@@ -285,6 +296,20 @@ def _functions(setup: ForwardSetup) -> dict[int, int]:
             found[table.SPREAD_INDICES] = address(spread, line=line_indices, target=indices)
     if setup.half and choice.walk is not direct_rows:
         found[table.MEND_ROW] = address(staging.mend_keys, x=values, output=values)
+    return found
+
+
+def _block_functions(setup: ForwardSetup, values: Any, indices: Any) -> dict[int, int]:
+    """Those of the walk in blocks."""
+    block = setup.block
+    found = {
+        table.POOL_ROWS: address(
+            pool_rows, x=values, output=values, places=indices, block=pack(block)
+        )
+    }
+    if block.code_size:
+        codes = cells(CODES[block.code_size], setup.choice.lanes)
+        found[table.FILL_TABLES] = address(fill_names, codes=codes)
     return found
 
 

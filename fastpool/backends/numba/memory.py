@@ -10,6 +10,10 @@ import numpy as np
 from ...rules.arrays import Storage, is_half
 from ...rules.geometry import Geometry
 
+# From this many bytes of output on, vectors are written past the caches, which reads nothing in
+# before.
+PAST_BYTES = 2**24
+
 
 class Memory(NamedTuple):
     """How an array lies in memory, in cells.

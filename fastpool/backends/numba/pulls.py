@@ -16,14 +16,11 @@ from .kernels.indices import LANES
 from .kernels.pull import sum_rows
 from .kernels.translate import copy_rows, translate_codes, translate_rows
 from .kernels.writing import LINE
-from .memory import Memory
+from .memory import PAST_BYTES, Memory
 from .table import rounded_up, three_axes
 from .vectors.pulling import Pull
 from .vectors.types import pack
 
-# From this many bytes of output on, vectors are written past the caches, which reads nothing in
-# before.
-PAST_BYTES = 2**24
 # Bytes of cells and of rows of windows in the scratch, together: half of a usual first-level cache.
 BUFFER = 2**14
 # Taps of a window, in all and along an axis: each has code of its own.

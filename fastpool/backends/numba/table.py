@@ -59,10 +59,12 @@ FORWARD = Layout(
     """
     ITEM_SIZE CODE_SIZE INDEX_SIZE INFINITY SLICE_STEP ROW_STEP COLUMN_STEP ROW_BITS TILE SLOTS
     PITCH PHASES RING_STEP BATCH STAGE_STEP OUTPUT_STEP INDICES_STEP LINE_INDEX_SIZE GROUP
-    LAST_PLANE DENSE_STRIDE DENSE_CELLS AHEAD BLOCK_ROWS BLOCK_REACH ZONE TOUCHED END
-    REDUCE MERGE COMBINE COPY_ROW EMIT STAGE_ROWS SPREAD_VALUES SPREAD_INDICES
+    LAST_PLANE DENSE_STRIDE DENSE_CELLS AHEAD BLOCK_ROWS BLOCK_REACH BLOCK_LENGTH BLOCK_LANES
+    LANE_STRIDE PIXELS TOGETHER LONGEST ZONE TOUCHED END
+    WRITTEN_PAST
+    POOL_ROWS REDUCE MERGE COMBINE COPY_ROW EMIT STAGE_ROWS SPREAD_VALUES SPREAD_INDICES
     MEND_ROW FILL_TABLES
-    RING CODES PREFIX PREFIX_CODES FIRSTS COLUMNS STAGE DENSE DENSE_CODES LINE LINE_INDICES
+    RING CODES PREFIX PREFIX_CODES FIRSTS COLUMNS STAGE DENSE DENSE_CODES LINE LINE_INDICES NUMBERS
     """
 )
 (
@@ -91,10 +93,18 @@ FORWARD = Layout(
     AHEAD,  # cells from what is read to what is fetched meanwhile
     BLOCK_ROWS,  # of windows in a block
     BLOCK_REACH,  # cells that a block reads along a row
+    BLOCK_LENGTH,  # cells of a row of blocks
+    BLOCK_LANES,
+    LANE_STRIDE,  # cells of the input from one lane to the next
+    PIXELS,  # whether a block holds the channels of one window
+    TOGETHER,  # planes in a run, at most
+    LONGEST,  # groups of a plane in a run, at most
     ZONE,  # cells of a row of windows whose first taps may lie outside
     TOUCHED,  # whether the rows of a group are read once before, in order
     END,  # cells of the input's memory, where rows of windows may run over; else 0
+    WRITTEN_PAST,  # whether windows are written past the caches
     # The functions for one row: their addresses, 0 for what is not needed.
+    POOL_ROWS,
     REDUCE,
     MERGE,
     COMBINE,
@@ -117,8 +127,37 @@ FORWARD = Layout(
     DENSE_CODES,
     LINE,  # rows of the output
     LINE_INDICES,
+    NUMBERS,  # of a run, see below
 ) = FORWARD.places
-FUNCTIONS = range(REDUCE, RING)
+OF_BLOCKS = range(BLOCK_ROWS, POOL_ROWS)
+FUNCTIONS = range(POOL_ROWS, RING)
+# Of a run: rows of blocks that differ in their addresses alone.
+(
+    RUN_ROWS,
+    LINE_STEP,  # bytes from one row of cells in a block to the next, and from one slice
+    PLANE_STEP,
+    ABOVE,  # the rows and slices of a block that lie inside
+    BELOW,
+    NEAREST,
+    FURTHEST,
+    LEFT,  # where the first window begins: the cell of its row, and the position in its plane
+    BASE,
+    INSIDE,  # the last cell of a row at which a block lies inside
+    TOUCHED_BYTES,  # of each slice of a block, read once before it is pooled
+    VALUES_STEP,  # bytes from one row of windows in a block to the next
+    PLACES_STEP,
+    CODES_AT,  # the addresses of codes of first taps, and of columns
+    COLUMNS_AT,
+    # What is added from one row of blocks to the next: bytes, cells of the row, of the plane and
+    # of the row of windows, bytes.
+    NEXT_X,
+    NEXT_LEFT,
+    NEXT_BASE,
+    NEXT_PLACE,
+    NEXT_OUTPUT,
+    NEXT_PLACES,
+) = range(21)
+RUN_NUMBERS = 21
 
 # Of the kernels that scatter any index: whether it can reach no further than its window, and
 # whether values are added.

@@ -117,12 +117,12 @@ def address(function: Callable[..., Any], **kinds: Any) -> int:
     return where
 
 
-_TABLE: Any = types.CPointer(types.int64)  # type: ignore[no-untyped-call]
+_NUMBERS: Any = types.CPointer(types.int64)  # type: ignore[no-untyped-call]
 
 
 def _type(name: str, kind: Any) -> Any:
-    if name == "table":
-        return _TABLE
+    if name in ("table", "run"):
+        return _NUMBERS
     if kind is None:
         return types.none
     return types.literal(kind) if isinstance(kind, int) else kind  # type: ignore[no-untyped-call]

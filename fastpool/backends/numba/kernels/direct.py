@@ -1,12 +1,17 @@
-"""The forward kernel for small windows: blocks of them, in registers.
+"""The forward walk for small windows, whose taps are all held in registers.
 
-Rows of windows are taken in groups, each from left to right. The last group of a plane overlaps
-the one before, so that all have as many rows, and so does the last block of a row::
+Rows of windows are taken in groups, as many as a block has. The last group of a plane overlaps the
+one before, so that all have as many rows::
 
     rows of windows      0 1 2 3 | 4 5 6 7       ten rows, in groups of four
                                    6 7 8 9
 
-Before a group is pooled, each line of its memory is read once, in order. The blocks themselves go
+What pools them, `block_rows.pool_rows`, takes several groups at once that differ in their addresses
+alone: those of a plane that follow each other, the same group of planes that follow each other, or
+the windows of a group, where a block holds the channels of one window. So what a group costs beside
+its blocks is paid once for them all: (32, 512, 7, 7) k2 s2 took three times as long before.
+
+Before groups are pooled, each line of their memory is read once, in order. The blocks themselves go
 through several rows at a time, and where rows are short a processor does not foresee what is read
 next: (8, 64, 224, 224) k2 s2 took three times as long (AMD Zen 4), and prefetch instructions made
 that 0.9 of it.
@@ -14,181 +19,196 @@ that 0.9 of it.
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..compile.jit import inlined
-from ..compile.signature import WALK, Signature, kernel
+from ..compile.signature import WALK, kernel
 from ..table import (
+    ABOVE,
+    BASE,
+    BELOW,
+    BLOCK_LANES,
+    BLOCK_LENGTH,
     BLOCK_REACH,
     BLOCK_ROWS,
     CHANNELS,
-    CODE_SIZE,
-    COLUMN_STEP,
+    CODES_AT,
     COLUMNS,
+    COLUMNS_AT,
     DEPTH,
     END,
+    FILL_TABLES,
     FIRSTS,
+    FURTHEST,
     GROUP,
     HEIGHT,
     INDEX_SIZE,
     INDICES,
+    INNER,
     INPUT,
+    INSIDE,
     ITEM_SIZE,
     LAST_PLANE,
+    LEFT,
     LINE,
     LINE_INDEX_SIZE,
     LINE_INDICES,
+    LINE_STEP,
+    LONGEST,
+    NEAREST,
+    NEXT_BASE,
+    NEXT_LEFT,
+    NEXT_OUTPUT,
+    NEXT_PLACE,
+    NEXT_PLACES,
+    NEXT_X,
+    NUMBERS,
     OUTPUT,
+    PIXELS,
+    PLACES_STEP,
+    PLANE_STEP,
+    POOL_ROWS,
     ROW,
-    ROW_STEP,
+    RUN_ROWS,
     SLICE,
-    SLICE_STEP,
     SPREAD_INDICES,
     SPREAD_VALUES,
     STAGE,
     STAGE_ROWS,
     STAGE_STEP,
+    TOGETHER,
     TOUCHED,
+    TOUCHED_BYTES,
+    VALUES_STEP,
     WIDTH,
-    WINDOW,
-    ZONE,
 )
-from ..vectors.memory import address_of, byte_at, cells_of, lanes, set_cell, touch
-from ..vectors.windows import pool_block
+from ..vectors.memory import address_of, integers_at
 from .places import axis, plane_origin, rows_of_plane, taps_inside
-from .signatures import spread_rows, stage_rows
-
-# With pixels, a block is a window's channels; else it is cells side by side of a row of windows.
-DIRECT = Signature(" ".join(WALK.parameters), constants="block pixels")
+from .signatures import fill_tables, pool_rows, spread_rows, stage_rows
 
 
-@kernel(DIRECT)
-def direct_rows(x, output, places, scratch, table, first_row, last_row, block, pixels):
+@kernel(WALK)
+def direct_rows(x, output, places, scratch, table, first_row, last_row):
     """Pool the groups of rows from `first_row` up to `last_row`, counted through all planes."""
     depth, slices, taps_d, stride_d, dilation_d, pad_d, _ = axis(table, DEPTH)
     height, outputs, taps, stride, dilation, pad, _ = axis(table, HEIGHT)
-    width, windows, _, stride_w, dilation_w, pad_w, _ = axis(table, WIDTH)
-    channels, item, index_size = table[CHANNELS], table[ITEM_SIZE], table[INDEX_SIZE]
-    rows, reach, zone, touched = table[BLOCK_ROWS], table[BLOCK_REACH], table[ZONE], table[TOUCHED]
-    staged, stage_step, code_size = table[STAGE_ROWS], table[STAGE_STEP], table[CODE_SIZE]
+    width, windows, _, _, _, pad_w, _ = axis(table, WIDTH)
+    item, index_size, staged = table[ITEM_SIZE], table[INDEX_SIZE], table[STAGE_ROWS]
+    rows, end, numbers = table[BLOCK_ROWS], table[END], address_of(table)
     x_row, x_slice = table[INPUT + ROW] * item, table[INPUT + SLICE] * item
-    output_row, places_row = table[OUTPUT + ROW] * item, table[INDICES + ROW] * index_size
-    scratch, numbers = (scratch + 63) // 64 * 64, address_of(table)
-    names = (
-        table[SLICE_STEP], table[ROW_STEP], table[COLUMN_STEP], dilation * width, dilation_w,
-    )  # fmt: skip
-    firsts, columns = fill_names(scratch, table, x)
+    scratch = (scratch + 63) // 64 * 64
+    run, stage, stage_step = start_runs(table, scratch), scratch + table[STAGE], table[STAGE_STEP]
+    next_x, next_output, next_places = run[NEXT_X], run[NEXT_OUTPUT], run[NEXT_PLACES]
+    by_plane, pixels = table[TOGETHER] > 1, table[PIXELS]
     groups, taken = (outputs + rows - 1) // rows, (rows - 1) * stride + taps
-    stage, line, line_indices = (
-        scratch + table[STAGE], scratch + table[LINE], scratch + table[LINE_INDICES],
-    )  # fmt: skip
-    parts, length, lane_stride, lane_count = 1, windows * channels, stride_w, lanes(x)
-    n, ramp = length, stride_w if channels == 1 else 0
-    if pixels:
-        parts, length, lane_stride = windows, channels, 1
-    size, tap_step, last = width * channels, dilation_w * channels, max(length - lane_count, 0)
-    end, read = table[END], (windows - 1) * stride_w * item + lane_count * stride_w * item
-    unit = first_row
+    # The last cell of a row at which a block lies inside.
+    long = table[BLOCK_LENGTH] >= table[BLOCK_LANES] or end
+    inside = width * table[CHANNELS] - table[BLOCK_REACH] if long else -1
+    read = bytes_read(table, taken)
+    all_slices, begin, stop = rows_of_plane(first_row, last_row, groups)
+    number, unit = all_slices // slices, first_row
+    od = all_slices - number * slices
     while unit < last_row:
-        all_slices, begin, stop = rows_of_plane(unit, last_row, groups)
         unit += stop - begin
-        plane = all_slices // slices
-        od = all_slices - plane * slices
-        plane = min(plane * table[GROUP], table[LAST_PLANE])
+        plane = min(number * table[GROUP], table[LAST_PLANE])
+        together = min(table[TOGETHER], table[LAST_PLANE] + 1 - plane)
         front = od * stride_d - pad_d
         nearest, furthest = taps_inside(front, depth, taps_d, dilation_d)
-        source = address_of(x) + plane_origin(table, INPUT, plane) * item
+        source = x + plane_origin(table, INPUT, plane) * item
         target = output + (plane_origin(table, OUTPUT, plane) + od * table[OUTPUT + SLICE]) * item
         place = plane_origin(table, INDICES, plane) + od * table[INDICES + SLICE]
-        place = address_of(places) + place * index_size
-        for group in range(begin, stop):
+        place = places + place * index_size
+        group, first = begin, 0  # the first plane of a run, of those that go together
+        while group < stop:
             oh = min(group * rows, outputs - rows)
             top = oh * stride - pad
             above, below = taps_inside(top, height, taken, dilation)
-            origin, step, slice_step = (
-                source + front * x_slice + top * x_row, dilation * x_row, dilation_d * x_slice,
-            )  # fmt: skip
+            count = 1
+            if by_plane:
+                count = together - first
+            elif pixels:
+                count = windows
+            elif below - above == taken:
+                alike = (height - 1 - top - (taken - 1) * dilation) // (rows * stride) + 1
+                count = max(min(alike, table[LONGEST], min(stop, outputs // rows) - group), 1)
+            origin = source + front * x_slice + top * x_row + first * next_x
+            step, slice_step, until = dilation * x_row, dilation_d * x_slice, inside
+            if end:  # neither the last row of all, nor one that reads beyond the input, runs over
+                final = unit >= last_row and group + (1 if by_plane else count) == stop
+                safe = count - 1 if final and first + count >= together else count
+                while safe > 0 and origin + (safe - 1) * next_x + read > x + end * item:
+                    safe -= 1
+                count, until = (safe, inside) if safe else (1, -1)
+            run[TOUCHED_BYTES] = (below - above - 1) * step + x_row if table[TOUCHED] else 0
             if staged:
                 for d in range(nearest, furthest):
                     to = stage + (d * taken + above) * stage_step
-                    first = origin + d * slice_step + above * step
-                    stage_rows(staged, (first, to, numbers, below - above, step))
+                    row = origin + d * slice_step + above * step
+                    stage_rows(staged, (row, to, numbers, below - above, step))
                 origin, step, slice_step = stage, stage_step, taken * stage_step
-            if touched:
-                for d in range(nearest, furthest):
-                    first = origin + d * slice_step + above * step
-                    for byte in range(first, first + (below - above) * step, 64):
-                        touch(byte_at(byte), 0)
-            whole = below - above == taken and furthest - nearest == taps_d
-            whole = whole and (length >= lane_count or end > 0)
-            lines = origin, step, slice_step, above, below, nearest, furthest
-            to = target + oh * output_row, output_row, place + oh * places_row, places_row
+            run[RUN_ROWS], run[INSIDE] = count, until
+            run[BASE] = (front * height + top) * width - pad_w
+            run[ABOVE], run[BELOW], run[NEAREST], run[FURTHEST] = above, below, nearest, furthest
+            run[LINE_STEP], run[PLANE_STEP] = step, slice_step
+            to = target + oh * table[OUTPUT + ROW] * item + first * next_output
+            to_places = place + oh * table[INDICES + ROW] * index_size + first * next_places
+            values, indices = to, to_places
             if table[SPREAD_VALUES]:
-                to = line, n * item, line_indices, n * table[LINE_INDEX_SIZE]
-            for part in range(parts):
-                left = (part * stride_w - pad_w) * channels
-                base = (front * height + top) * width + part * stride_w - pad_w
-                # The cells of the row from which on, and up to which, blocks lie inside.
-                inside = -(left // lane_stride)
-                until = min((size - reach - left) // lane_stride, last) if whole else -1
-                if end and whole:
-                    final = unit >= last_row and group == stop - 1
-                    beyond = origin + (taken - 1) * step + (taps_d - 1) * slice_step + left * item
-                    if final or beyond + read > address_of(x) + end * item:
-                        until = -1
-                start = 0
-                while start < length:
-                    c = min(start, last)
-                    while inside <= c <= until and start < length:
-                        cells = left + c * lane_stride, tap_step, size
-                        written = to + (part * channels + c, length - c)
-                        named = names + (firsts, columns, base + c * ramp)
-                        if pool_block(block, 0, x, places, lines, cells, named, written):
-                            break
-                        start += lane_count
-                        c = min(start, last)
-                    if start < length:
-                        cells = left + c * lane_stride, tap_step, size
-                        j = part * channels + c
-                        written = to + (j, length - c)
-                        named = names + (
-                            firsts + min(j, zone) * code_size,
-                            columns,
-                            base + c * ramp,
-                        )
-                        if pool_block(block, 1, x, places, lines, cells, named, written):
-                            pool_block(block, 2, x, places, lines, cells, named, written)
-                        start += lane_count
+                values, indices = scratch + table[LINE], scratch + table[LINE_INDICES]
+            pool_rows(table[POOL_ROWS], (origin, values, indices, numbers, address_of(run)))
             if table[SPREAD_VALUES]:
-                to_row = target + oh * output_row
-                spread_rows(table[SPREAD_VALUES], (line, to_row, numbers, OUTPUT, windows, rows))
+                spread_rows(table[SPREAD_VALUES], (values, to, numbers, OUTPUT, windows, rows))
                 if index_size:
-                    to_row = place + oh * places_row
                     spread_rows(
                         table[SPREAD_INDICES],
-                        (line_indices, to_row, numbers, INDICES, windows, rows),
+                        (indices, to_places, numbers, INDICES, windows, rows),
                     )
+            if by_plane:
+                first += count
+                if first < together:
+                    continue
+                first, count = 0, 1
+            group += 1 if pixels else count
+        begin, stop, od = 0, min(groups, last_row - unit), od + 1
+        if od == slices:
+            od, number = 0, number + 1
     return -1
 
 
 @inlined
-def fill_names(scratch, table, like):
-    """The addresses of what a window's place tells: the code of its first tap, and its column."""
-    _, windows, _, stride, dilation, pad, _ = axis(table, WIDTH)
-    channels, size, step = table[CHANNELS], table[CODE_SIZE], table[COLUMN_STEP]
-    firsts, columns = scratch + table[FIRSTS], cells_of(scratch + table[COLUMNS], np.int32, like)
-    if channels > 1 and size and not table[WINDOW]:
-        for j in range(windows * channels):
-            set_cell(columns, j, np.int32(j // channels * stride))
-    narrow, wide = cells_of(firsts, np.uint8, like), cells_of(firsts, np.int32, like)
-    short = cells_of(firsts, np.uint16, like)
-    for j in range(table[ZONE] + lanes(like) if size else 0):
-        outside = pad - j // channels * stride
-        code = (outside + dilation - 1) // dilation * step if outside > 0 else 0
-        if size == 1:
-            set_cell(narrow, j, np.uint8(code))
-        elif size == 2:
-            set_cell(short, j, np.uint16(code))
-        else:
-            set_cell(wide, j, np.int32(code))
-    return firsts, address_of(columns)
+def start_runs(table, scratch):
+    """The numbers of runs, of which those that all runs share are set."""
+    rows, channels = table[BLOCK_ROWS], table[CHANNELS]
+    item, index_size = table[ITEM_SIZE], table[INDEX_SIZE]
+    stride, stride_w = axis(table, HEIGHT)[3], axis(table, WIDTH)[3]
+    width, windows, _, _, _, pad_w, _ = axis(table, WIDTH)
+    run = integers_at(scratch + table[NUMBERS])
+    codes, columns = scratch + table[FIRSTS], scratch + table[COLUMNS]
+    run[CODES_AT], run[COLUMNS_AT], run[LEFT] = codes, columns, -pad_w * channels
+    if table[FILL_TABLES]:
+        fill_tables(table[FILL_TABLES], (codes, address_of(table), columns))
+    run[VALUES_STEP] = table[OUTPUT + ROW] * item
+    run[PLACES_STEP] = table[INDICES + ROW] * index_size
+    if table[SPREAD_VALUES]:
+        run[VALUES_STEP] = windows * channels * item
+        run[PLACES_STEP] = windows * channels * table[LINE_INDEX_SIZE]
+    # A run goes down a plane, from plane to plane, or from window to window.
+    run[NEXT_X] = rows * stride * table[INPUT + ROW] * item
+    run[NEXT_OUTPUT] = rows * table[OUTPUT + ROW] * item
+    run[NEXT_PLACES] = rows * table[INDICES + ROW] * index_size
+    run[NEXT_LEFT], run[NEXT_BASE], run[NEXT_PLACE] = 0, rows * stride * width, 0
+    if table[TOGETHER] > 1:
+        run[NEXT_X], run[NEXT_OUTPUT] = table[INPUT + INNER] * item, table[OUTPUT + INNER] * item
+        run[NEXT_PLACES], run[NEXT_BASE] = table[INDICES + INNER] * index_size, 0
+    if table[PIXELS]:
+        run[NEXT_X], run[NEXT_OUTPUT], run[NEXT_PLACES] = 0, 0, 0
+        run[NEXT_LEFT], run[NEXT_BASE], run[NEXT_PLACE] = stride_w * channels, stride_w, channels
+    return run
+
+
+@inlined
+def bytes_read(table, taken):
+    """From the first cell of a block's rows to where one that runs over stops reading."""
+    taps_d, dilation_d = axis(table, DEPTH)[2], axis(table, DEPTH)[4]
+    windows, stride_w = axis(table, WIDTH)[1], axis(table, WIDTH)[3]
+    cells = (windows - 1) * stride_w + table[BLOCK_LANES] * stride_w
+    cells += (taken - 1) * axis(table, HEIGHT)[4] * table[INPUT + ROW]
+    return (cells + (taps_d - 1) * dilation_d * table[INPUT + SLICE]) * table[ITEM_SIZE]

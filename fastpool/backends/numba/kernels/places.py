@@ -1,4 +1,7 @@
-"""What compiled code reads from its table: axes, strides, and where planes and windows lie."""
+"""What compiled code reads from its table: axes, strides, and where planes and windows lie.
+
+A division takes as long as a block of windows, so the usual case has none.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,8 @@ def strides(table, which):
 def plane_origin(table, which, plane):
     """Where plane number `plane` of an array begins; see `Memory`."""
     split = table[which + SPLIT]
+    if plane < split:
+        return plane * table[which + INNER]
     return plane // split * table[which + OUTER] + plane % split * table[which + INNER]
 
 
@@ -60,5 +65,7 @@ def taps_inside(start, size, kernel_size, dilation):
     """First tap of a window inside the input, and the one after its last."""
     if start >= 0 and start + (kernel_size - 1) * dilation < size:
         return 0, kernel_size
+    if dilation == 1:
+        return max(-start, 0), min(kernel_size, size - start)
     first = -(start // dilation) if start < 0 else 0
     return first, min(kernel_size, -((start - size) // dilation))

@@ -23,6 +23,8 @@ EMIT = Signature(
     "values codes later_values later_codes output places table scratch offset distance base n",
     constants="flat half",
 )
+# Small windows: some rows of blocks, a run, of which the table does not tell all.
+BLOCKS = Signature("x output places table run", constants="block")
 # Rows of the input are copied to where their cells lie side by side.
 STAGE = Signature("x stage table rows step")
 # Lines are copied to where the cells of the output lie apart.
@@ -33,5 +35,5 @@ MEND = Signature("x output table od oh first count")
 FILL = Signature("codes table scratch")
 
 reduce_row, merge_rows, join_rows, emit_row = REDUCE.call, MERGE.call, JOIN.call, EMIT.call
-stage_rows, spread_rows = STAGE.call, SPREAD.call
+pool_rows, stage_rows, spread_rows = BLOCKS.call, STAGE.call, SPREAD.call
 mend_row, fill_tables = MEND.call, FILL.call

@@ -15,6 +15,7 @@ from .types import (
     Cells,
     Vector,
     broadcast,
+    constants,
     generated,
     operation,
     scalar_type,
@@ -52,11 +53,28 @@ def lanes_inside(builder, start, stop, lanes):
     return builder.bitcast(mask, ir.VectorType(ir.IntType(1), lanes))
 
 
+def lanes_near(builder, start, stop, lanes):
+    """`lanes_inside` of numbers that 32 bits hold: a comparison takes a third of the instructions.
+
+    Of more than 16 lanes it would take four vectors.
+    """
+    if lanes > 16:
+        return lanes_inside(builder, start, stop, lanes)
+    start, stop = (broadcast(builder, builder.trunc(n, INT32), lanes) for n in (start, stop))
+    places = builder.add(start, constants(lanes, INT32, range(lanes)))
+    return builder.icmp_unsigned("<", places, stop)
+
+
 def call_masked(builder, kind, vector, result, arguments):
     letter = "f" if isinstance(vector.element, types.Float) else "i"
     name = f"llvm.masked.{kind}.v{vector.lanes}{letter}{vector.element.bitwidth}.p0"
     function = ir.FunctionType(result, [argument.type for argument in arguments])
     return builder.call(cgutils.get_or_insert_function(builder.module, function, name), arguments)
+
+
+def past_caches(builder):
+    """What is said of a store that goes past the caches."""
+    return "nontemporal", builder.module.add_metadata([INT32(1)])
 
 
 @operation
@@ -146,7 +164,7 @@ def store_past(typing, cells, offset, vector):
         address = pointer_to(builder, arguments[0], arguments[1], vector_type(vector))
         size = vector.lanes * vector.element.bitwidth // 8
         written = builder.store(arguments[2], address, align=size)
-        written.set_metadata("nontemporal", builder.module.add_metadata([INT32(1)]))
+        written.set_metadata(*past_caches(builder))
         return context.get_dummy_value()
 
     return types.void(cells, types.int64, vector), generate
@@ -234,6 +252,17 @@ def address_of(typing, pointer):
         return builder.ptrtoint(arguments[0], INT64)
 
     return types.int64(pointer), generate
+
+
+@operation
+def integers_at(typing, address):
+    """The 64-bit integers at an integer address, as the table is seen."""
+    kind = types.CPointer(types.int64)
+
+    def generate(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(kind))
+
+    return kind(types.int64), generate
 
 
 @operation

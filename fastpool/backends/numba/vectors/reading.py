@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba.core import types
 
 from .halves import infinity_of
-from .memory import call_masked, lanes_inside, least, pointer_to
+from .memory import call_masked, lanes_near, least, pointer_to
 from .strided import every
 from .types import INT32, INT64, broadcast, constants, scalar_type, vector_type
 
@@ -45,13 +45,12 @@ class Reading:
 
     def load(self, line, at):
         """A vector of cells of a line; those outside are the weakest."""
-        builder, (address, inside) = self.builder, line
-        pointer = pointer_to(builder, address, at, self.kind)
+        builder = self.builder
+        pointer = pointer_to(builder, line, at, self.kind)
         if not self.edge:
             return self.seen(builder.load(pointer, align=1))
         # The same for all lines, so that it is made once.
-        mask = lanes_inside(builder, at, self.cells[2], self.lanes)
-        mask = builder.select(inside, mask, ir.Constant(mask.type, None))
+        mask = lanes_near(builder, at, self.cells[2], self.lanes)
         weakest = least(self.x)
         if self.block.half:
             weakest = self.infinity - 0x8000 if self.x.order.sign > 0 else self.infinity
@@ -60,15 +59,26 @@ class Reading:
         arguments = [pointer, INT32(1), mask, fill]
         return self.seen(call_masked(builder, "load", self.x, self.kind, arguments))
 
+    def place(self, back, row):
+        """A slice and a row of cells; for those outside the nearest ones inside.
+
+        To see cells twice changes nothing, neither an extreme nor the first place that has it.
+        """
+        above, below, nearest, furthest = self.rows[3:]
+        return self.clamped(back, nearest, furthest), self.clamped(row, above, below)
+
+    def clamped(self, number, low, high):
+        builder, number = self.builder, INT64(number)
+        last = builder.sub(high, INT64(1))
+        number = builder.select(builder.icmp_signed("<", number, low), low, number)
+        return builder.select(builder.icmp_signed(">", number, last), last, number)
+
     def line(self, back, row):
-        """The address of a row of cells, and whether it lies inside."""
-        builder, (source, step, slice_step, *limits) = self.builder, self.rows
-        address = self.offset(self.offset(source, slice_step, back), step, row)
-        inside = ir.IntType(1)(1)
-        for number, low, high in ((row, *limits[:2]), (back, *limits[2:])):
-            inside = builder.and_(inside, builder.icmp_signed("<=", low, INT64(number)))
-            inside = builder.and_(inside, builder.icmp_signed(">", high, INT64(number)))
-        return address, inside
+        """The address of a row of cells."""
+        builder, (source, step, slice_step, *_) = self.builder, self.rows
+        back, row = self.place(back, row)
+        address = builder.add(source, builder.mul(slice_step, back))
+        return builder.add(address, builder.mul(step, row))
 
     def taps(self, back, row):
         """The cells of each tap along a row."""
@@ -101,16 +111,15 @@ class Reading:
 
     def moved(self, tap, line, at, number):
         """The cells of a tap, all of which but the last are those of another, one window later."""
-        builder, lane = self.builder, self.lanes
-        last = builder.add(at, INT64(self.lanes * self.block.stride_w))
+        builder = self.builder
+        last = builder.add(at, INT64(self.lanes * self.block.stride_w + number))
         if self.edge:
-            beyond, lane = self.load(line, last), lane + number
+            beyond = self.load(line, last)
         else:
-            last = builder.add(last, INT64(number))
-            pointer = pointer_to(builder, line[0], last, scalar_type(self.x.element))
+            pointer = pointer_to(builder, line, last, scalar_type(self.x.element))
             beyond = broadcast(builder, builder.load(pointer, align=1), self.lanes)
             beyond = self.seen(beyond)
-        mask = constants(self.lanes, INT32, [*range(1, self.lanes), lane])
+        mask = constants(self.lanes, INT32, range(1, self.lanes + 1))
         found = builder.shuffle_vector(tap, beyond, mask)
         self.suspects.append(found)
         return found

@@ -22,7 +22,7 @@ from llvmlite import ir
 from numba.core import types
 
 from .lanes import replaces, sort_key_of
-from .memory import call_masked, lanes_inside, pointer_to
+from .memory import call_masked, lanes_near, past_caches, pointer_to
 from .reading import Reading
 from .types import (
     INT32,
@@ -72,8 +72,8 @@ def pool_block(typing, block, edge, x, places, rows, cells, names, written):
     block : int
         A packed `Block`.
     edge : int
-        0, or 1 if windows may stick out of the input, and lanes out of the output; 2 if cells may
-        be NaN, too.
+        0, or 1 if lanes may stick out of the row of cells, and out of the output; 2 if cells may be
+        NaN, too.
     x, places : Cells, or None
         The types of cells and indices.
     rows : tuple
@@ -87,7 +87,8 @@ def pool_block(typing, block, edge, x, places, rows, cells, names, written):
         first tap.
     written : tuple
         The addresses of the first row of the output and of indices, each with the bytes to the
-        next; the place of the block in its row, and the number of windows from there on.
+        next; the place of the block in its row, and the number of windows from there on; whether
+        they are written past the caches, which takes addresses that are multiples of lines.
     """
     kind = unpack(Block, block.literal_value)
     ways = edge.literal_value > 0, edge.literal_value > 1
@@ -146,15 +147,15 @@ class _Pooling(Reading):
             best = self.better(best, found) if best else found
         return best
 
-    def code(self, *tap):
+    def code(self, back, row, tap):
         """The code of a tap in all lanes, rows being counted from the first of the block."""
         if self.codes is None:
             return None
-        number = INT64(0)
-        for step, count in zip(self.names[:3], tap, strict=True):
-            number = self.offset(number, step, count)
-        number = self.builder.trunc(number, scalar_type(self.codes.element))
-        return broadcast(self.builder, number, self.lanes)
+        builder, number = self.builder, INT64(0)
+        for step, count in zip(self.names[:3], (*self.place(back, row), INT64(tap)), strict=True):
+            number = builder.add(number, builder.mul(step, count))
+        number = builder.trunc(number, scalar_type(self.codes.element))
+        return broadcast(builder, number, self.lanes)
 
     # Of several cells
 
@@ -231,13 +232,26 @@ class _Pooling(Reading):
         line = self.offset(address, step, row)
         pointer = pointer_to(builder, line, self.written[4], kind)
         if not self.edge:
-            builder.store(values, pointer, align=1)
+            self.store_all(values, pointer, cells)
             return
         full = builder.icmp_signed(">=", count, INT64(self.lanes))
         with builder.if_else(full) as (every_lane, some):
             with every_lane:
                 builder.store(values, pointer, align=1)
             with some:
-                mask = lanes_inside(builder, INT64(0), count, self.lanes)
+                mask = lanes_near(builder, INT64(0), count, self.lanes)
                 arguments = [values, pointer, INT32(1), mask]
                 call_masked(builder, "store", cells, ir.VoidType(), arguments)
+
+    def store_all(self, values, pointer, cells):
+        """Write every lane: past the caches, if that is wanted of the channels of one window."""
+        builder = self.builder
+        if self.block.columns:
+            builder.store(values, pointer, align=1)
+            return
+        with builder.if_else(builder.trunc(self.written[6], ir.IntType(1))) as (past, near):
+            with past:
+                size = min(self.lanes * cells.element.bitwidth // 8, 64)
+                builder.store(values, pointer, align=size).set_metadata(*past_caches(builder))
+            with near:
+                builder.store(values, pointer, align=1)
