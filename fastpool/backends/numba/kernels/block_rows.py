@@ -48,10 +48,9 @@ from ..table import (
     ZONE,
 )
 from ..vectors.memory import address_of, byte_at, cells_at, cells_of, fence, lanes, set_cell, touch
-from ..vectors.windows import pool_block
+from ..vectors.windows import PAST, pool_block
 from . import signatures
 from .places import axis
-from .writing import LINE
 
 
 @kernel(signatures.BLOCKS)
@@ -71,7 +70,7 @@ def pool_rows(x, output, places, table, run, block):
         table[SLICE_STEP], table[ROW_STEP], table[COLUMN_STEP], dilation * width, dilation_w,
     )  # fmt: skip
     origin, values, indices, place = address_of(x), address_of(output), address_of(places), 0
-    past = table[WRITTEN_PAST] if (values | indices) % LINE == 0 else 0
+    past = table[WRITTEN_PAST] if (values | indices) % PAST == 0 else 0
     touched = run[TOUCHED_BYTES]
     for _ in range(run[RUN_ROWS]):
         if touched:
