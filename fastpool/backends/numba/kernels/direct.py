@@ -137,7 +137,10 @@ def direct_rows(x, output, places, scratch, table, first_row, last_row):
                 while safe > 0 and origin + (safe - 1) * next_x + read > x + end * item:
                     safe -= 1
                 count, until = (safe, inside) if safe else (1, -1)
-            run[TOUCHED_BYTES] = (below - above - 1) * step + x_row if table[TOUCHED] else 0
+            ahead = (below - above - 1) * step + x_row
+            if by_plane and begin == 0:  # the first rows, and all that follows in the plane
+                ahead = 0 if group else next_x - (top + above * dilation) * x_row
+            run[TOUCHED_BYTES] = ahead if table[TOUCHED] else 0
             if staged:
                 for d in range(nearest, furthest):
                     to = stage + (d * taken + above) * stage_step
