@@ -24,7 +24,8 @@ from .kernels.wide import wide_rows
 from .memory import Memory, held_as
 from .table import FORWARD, make_table, rounded_up, three_axes
 from .vectors.halves import mantissa
-from .vectors.types import Order, pack
+from .vectors.types import Cells, Order, pack
+from .vectors.windows import CODES
 
 # What the rows in work may take: half of a usual first-level cache, for large windows half of a
 # usual second-level one.
@@ -33,8 +34,6 @@ RING_BYTES, WIDE_BYTES = 24 * 1024, 512 * 1024
 DENSE_CELLS = 8192
 # Bytes that are fetched before they are needed: up to 1.25 times faster from memory.
 AHEAD = 4096
-# Codes in blocks, by their bytes.
-CODES = {1: np.uint8, 2: np.uint16, 4: np.int32}
 _INDEX_TYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.int64}
 
 
@@ -308,7 +307,7 @@ def _block_functions(setup: ForwardSetup, values: Any, indices: Any) -> dict[int
         )
     }
     if block.code_size:
-        codes = cells(CODES[block.code_size], setup.choice.lanes)
+        codes = Cells(CODES[block.code_size], setup.choice.lanes)
         found[table.FILL_TABLES] = address(fill_names, codes=codes)
     return found
 

@@ -174,5 +174,5 @@ def _bars(
                 linewidth=0.3,
                 label=label,
             )
-    axis.set_xticks(range(len(cases)), list(cases.values()), fontsize=10.5)
+    axis.set_xticks(range(len(cases)), list(cases.values()), fontsize=8.5)
     axis.set_xlim(-0.6, len(cases) - 0.4)

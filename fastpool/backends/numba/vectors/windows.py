@@ -38,7 +38,8 @@ from .types import (
     vector_type,
 )
 
-_CODES: dict[int, Any] = {1: types.uint8, 2: types.uint16, 4: types.int32}
+# The types of codes, by their bytes.
+CODES: dict[int, Any] = {1: types.uint8, 2: types.uint16, 4: types.int32}
 
 # What is written past the caches begins at multiples of so many bytes, as NumPy's large arrays do.
 # Of whole vectors, which begin at whole lines, it takes 0.95 to 1.0 of the time.
@@ -97,7 +98,7 @@ def pool_block(typing, block, edge, x, places, rows, cells, names, written):
     kind = unpack(Block, block.literal_value)
     ways = edge.literal_value > 0, edge.literal_value > 1
     never = ways[1] and not kind.half and not isinstance(x.element, types.Float)
-    codes = Cells(_CODES[kind.code_size], x.lanes) if kind.code_size else None
+    codes = Cells(CODES[kind.code_size], x.lanes) if kind.code_size else None
 
     def generate(context, builder, signature, arguments):
         if never:  # integers are never doubtful
