@@ -83,6 +83,16 @@ def test_many_small_planes(dtype, size):
     assert blocks.planes_together(geometry, block, x.itemsize, False) > 1
 
 
+@pytest.mark.parametrize("taps", [3, 6, 7])
+@pytest.mark.whole
+def test_a_nan_is_seen_wherever_it_lies(taps):
+    """Also by windows that are longer than the vector of their row."""
+    for windows, stride in itertools.product((2, 4, 5), (1, 2)):
+        x = np.zeros([(windows - 1) * stride + taps] * 2, np.float32)
+        np.fill_diagonal(x, np.nan)
+        both(x, (1, taps), (1, stride))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 @pytest.mark.whole
 def test_channels_past_the_caches(monkeypatch, dtype):

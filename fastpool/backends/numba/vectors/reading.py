@@ -87,7 +87,8 @@ class Reading:
         stride = block.stride_w
         if stride == 1:
             found = [self.load(line, self.offset(at, step, tap)) for tap in range(block.kernel_w)]
-            self.suspects += [found[0], found[-1]] if block.adjacent else found
+            # Vectors of cells side by side hold those of the taps between, as far as they reach.
+            self.suspects += [*found[:: self.lanes], found[-1]] if block.adjacent else found
             return found
         if not block.adjacent:
             return [self.strided(line, self.offset(at, step, tap)) for tap in range(block.kernel_w)]
