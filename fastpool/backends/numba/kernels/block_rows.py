@@ -47,7 +47,7 @@ from ..table import (
     WRITTEN_PAST,
     ZONE,
 )
-from ..vectors.memory import address_of, byte_at, cells_at, cells_of, fence, lanes, set_cell, touch
+from ..vectors.memory import address_of, byte_at, cells_of, fence, lanes, set_cell, touch
 from ..vectors.windows import PAST, pool_block
 from . import signatures
 from .places import axis
@@ -95,7 +95,7 @@ def pool_rows(x, output, places, table, run, block):
                 if pool_block(block, 1, x, places, lines, cells, names + named, to + written):
                     pool_block(block, 2, x, places, lines, cells, names + named, to + written)
                 start += lane_count
-        touched = touched if run[NEXT_X] else 0
+        touched = touched if run[NEXT_X] else 0  # windows of one row share its cells
         origin += run[NEXT_X]
         left += run[NEXT_LEFT]
         base += run[NEXT_BASE]
@@ -118,7 +118,7 @@ def fill_names(codes, table, scratch):
     for j in range(table[ZONE] + lanes(codes)):
         outside = pad - j // channels * stride
         tap = (outside + dilation - 1) // dilation if outside > 0 else 0
-        set_cell(cells_at(address_of(codes), codes), j, tap * table[COLUMN_STEP])
+        set_cell(codes, j, tap * table[COLUMN_STEP])
     return 0
 
 

@@ -181,8 +181,8 @@ def start_runs(table, scratch):
     """The numbers of runs, of which those that all runs share are set."""
     rows, channels = table[BLOCK_ROWS], table[CHANNELS]
     item, index_size = table[ITEM_SIZE], table[INDEX_SIZE]
-    stride, stride_w = axis(table, HEIGHT)[3], axis(table, WIDTH)[3]
-    width, windows, _, _, _, pad_w, _ = axis(table, WIDTH)
+    stride = axis(table, HEIGHT)[3]
+    width, windows, _, stride_w, _, pad_w, _ = axis(table, WIDTH)
     run = integers_at(scratch + table[NUMBERS])
     codes, columns = scratch + table[FIRSTS], scratch + table[COLUMNS]
     run[CODES_AT], run[COLUMNS_AT], run[LEFT] = codes, columns, -pad_w * channels
