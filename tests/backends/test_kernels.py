@@ -14,6 +14,7 @@ from fastpool.cli import check
 
 pytest.importorskip("numba")
 from fastpool.backends.numba import blocks, choice, memory
+from fastpool.backends.numba.vectors.types import BYTES
 from fastpool.rules import arguments as rules
 from fastpool.rules.arrays import Storage
 from fastpool.rules.geometry import pooled
@@ -173,7 +174,7 @@ def test_cells_are_seen_twice_by_idempotent_operations_alone():
 def test_the_choice_explains_itself():
     for text, case in {
         "all taps of a window in registers": ((8, 64, 224, 224), 2, 2, 0),
-        "16 planes side by side, as rows are short": ((32, 512, 7, 7), 7, 7, 0),
+        f"{BYTES // 4} planes side by side, as rows are short": ((32, 512, 7, 7), 7, 7, 0),
         "vectors of 8 lanes, as rows are short; all": ((32, 512, 7, 7), 3, 1, 1),
         "vectors of 8 lanes, as rows are short, written one over": ((32, 512, 14, 14), 2, 2, 0),
         "van Herk down the rows, as windows have 31; doubling": ((1, 3, 512, 512), 31, 1, 15),

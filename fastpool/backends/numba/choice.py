@@ -9,7 +9,7 @@ import numpy as np
 
 from ...rules.geometry import Geometry
 from ...rules.operation import Operation
-from .blocks import fills_vectors, pools_in_blocks, row_length, runs_over
+from .blocks import fills_vectors, lanes_of, pools_in_blocks, runs_over
 from .kernels import reduce
 from .kernels.direct import direct_rows
 from .kernels.ring import ring_rows
@@ -76,9 +76,9 @@ def choose(
     fits = geometry.planes >= group and geometry.plane_cells < 2**31
     small = again and pools_in_blocks(geometry)  # rows at an edge are seen again
     narrow = NARROW if small or max(height.kernel, width.kernel) < LARGE else NARROW_LARGE
-    loose = small and aligned and runs_over(geometry, lanes, memories)
+    loose = small and aligned and runs_over(geometry, itemsize, memories)
     if small and fills_vectors(geometry, lanes):
-        most, lanes = lanes, min(lanes, 1 << (row_length(geometry) - 1).bit_length())
+        most, lanes = lanes, lanes_of(geometry, itemsize, loose)
         if lanes < most:
             over = ", written one over the end of the other" if loose else ""
             reasons.append(f"vectors of {lanes} lanes, as rows are short{over}")

@@ -231,7 +231,7 @@ def _blocks(setup: ForwardSetup) -> tuple[dict[int, int], int]:
     sizes = (item, setup.index_size) if setup.index_size else (item,)
     if choice.direct:
         targets = tuple(zip(setup.memories[1:], sizes, strict=True))
-        own[table.WRITTEN_PAST] = int(written_past(geometry, targets))
+        own[table.WRITTEN_PAST] = int(written_past(geometry, block, targets))
     if choice.loose:
         own[table.END] = setup.end
         own[table.BLOCK_REACH] = (width.output - 1) * width.stride + width.kernel

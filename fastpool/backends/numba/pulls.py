@@ -19,7 +19,7 @@ from .kernels.writing import LINE
 from .memory import PAST_BYTES, Memory
 from .table import rounded_up, three_axes
 from .vectors.pulling import Pull
-from .vectors.types import pack
+from .vectors.types import BYTES, pack
 
 # Bytes of cells and of rows of windows in the scratch, together: half of a usual first-level cache.
 BUFFER = 2**14
@@ -82,7 +82,7 @@ def split_rows(call: Call, dtype: np.dtype, half: int) -> Rows:
     item, sums = dtype.itemsize, np.dtype(np.float32) if half else dtype
     wide = sums.itemsize
     channels, row = geometry.channels, width.size * geometry.channels
-    many, units = LINE // sums.itemsize, width.output * channels
+    many, units = BYTES // sums.itemsize, width.output * channels
     line = channels == 1
     columns = -(-width.kernel // width.stride)  # windows along a row that hold a cell
     tap_step = columns * width.stride
@@ -115,7 +115,7 @@ def split_rows(call: Call, dtype: np.dtype, half: int) -> Rows:
         whole = cells(np.uint8)
         translate = address(translate_codes, places=whole, taps=whole, shifts=whole)
     else:
-        taps, shifts = cells(np.uint8, LANES), cells(np.int32)
+        taps, shifts = cells(np.uint8, LANES), cells(np.int32, LANES)
         places = cells(index_dtype, LANES)
         translate = address(translate_rows, places=places, taps=taps, shifts=shifts)
     kinds = {"output": x, "codes": codes, "gradients": sum_cells, "cells": sum_cells}

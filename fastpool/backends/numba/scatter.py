@@ -148,7 +148,8 @@ def split_gathered(geometry: Geometry, itemsize: int) -> tuple[dict[int, int], i
     if 2 * row > BUFFER:
         windows = max(1, BUFFER // (4 * geometry.channels * itemsize)) // LANES * LANES or 1
         row = 2 * windows * geometry.channels * itemsize
-    return {table.WINDOWS: windows, table.PAIRS: pairs}, 2 * pairs * row + 2 * LINE
+    scratch = 2 * pairs * row + LANES * itemsize + 2 * LINE
+    return {table.WINDOWS: windows, table.PAIRS: pairs}, scratch
 
 
 def takes_streams(geometry: Geometry, memory: Memory) -> bool:

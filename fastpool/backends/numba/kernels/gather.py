@@ -193,7 +193,8 @@ def gather_rows(x, output, places, scratch, table, first_row, last_row, half):
     step, down = (0, 2) if window else (2, width)
     ramp = widened(lane_numbers(x), np.int64)
     ramp = minus(ramp, ramp) if window or channels > 1 else plus(ramp, ramp)
-    begin = (scratch + LINE - 1) & -LINE
+    # What is written out is read from a vector before on.
+    begin = (scratch + LANES * bytes_of(output) + LINE - 1) & -LINE
     row = first_row
     while row < last_row:
         plane, start, stop = rows_of_plane(row, last_row, outputs)

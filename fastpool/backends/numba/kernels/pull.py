@@ -153,14 +153,14 @@ def sum_rows(output, codes, gradients, cells, table, h, low, count, x, places, p
 @inlined
 def move(scratch, to, of, size):
     """Copy bytes, whole vectors of them, to a lower address."""
-    for at in range(0, size, LINE):
+    for at in range(0, size, lanes(scratch)):
         store(cells_at(to + at, scratch), 0, load(cells_at(of + at, scratch), 0))
 
 
 @inlined
 def clear(scratch, to, size):
     """Set bytes to zero, whole vectors of them."""
-    for at in range(0, size, LINE):
+    for at in range(0, size, lanes(scratch)):
         store(cells_at(to + at, scratch), 0, splat(0, scratch))
 
 

@@ -112,10 +112,11 @@ def translate_codes(places, taps, shifts, table, oh, rows):
     length, columns = table[WIDTH + OUTPUTS] * table[CHANNELS], axis(table, WIDTH)[2]
     row_step, row_pitch = table[INDICES + ROW], table[PITCH_UNITS]
     many, excess, counts = lanes(places), table[TAP_STEP] - columns, shifted(shifts, length)
+    end = rows * length if row_step == length else length  # of rows that follow each other
     for _ in range(rows):
         first, stop = taps_inside(oh * stride - pad, height, kernel_size, 1)
         for j in range(0, length, many):
-            code = read_vector(places, j, length)
+            code = read_vector(places, j, end)
             column, tap = code, code
             for _ in range(kernel_size - 1):
                 left = minus(column, columns)
@@ -124,20 +125,21 @@ def translate_codes(places, taps, shifts, table, oh, rows):
                 tap = select(over, minus(tap, -excess), tap)
             valid = below(minus(column, load(shifts, j)), load(counts, j))
             valid = both(valid, below(minus(code, first * columns), (stop - first) * columns))
-            missing = bits(valid) ^ -1
-            if j + many > length:
-                missing &= (1 << (length - j)) - 1
-            if missing:
+            # What lies behind the row is shifted out.
+            if (bits(valid) ^ -1) << (64 - min(many, length - j)):
                 return 0
             store(taps, j, tap)
         places, taps = shifted(places, row_step), shifted(taps, row_pitch)
-        oh += 1
+        oh, end = oh + 1, max(length, end - length)
     return -1
 
 
 @inlined
 def read_vector(row, start, stop):
-    """A vector of cells from `start` on; zeros from `stop` on."""
+    """A vector of cells from `start` on; zeros from `stop` on.
+
+    Of bytes, such a vector takes a branch for each lane where they cannot be masked.
+    """
     if start + lanes(row) <= stop:
         return load(row, start)
     return load_inside(row, 0, start, stop, 0)
@@ -148,12 +150,14 @@ def copy_rows(x, gradients, table, rows, half):
     """Rows of gradients, with zeros up to the next row."""
     many, units, length = lanes(x), table[UNITS], table[WIDTH + OUTPUTS] * table[CHANNELS]
     row_step, row_pitch = table[OUTPUT + ROW], table[PITCH_UNITS]
+    end = rows * length if row_step == length else length  # of rows that follow each other
     for _ in range(rows):
-        for j in range(0, length, many):
-            store(gradients, j, single(read_vector(x, j, length), half))
-        for j in range(length, units, many):
+        for j in range(0, length, many):  # what is read behind a row is written over
+            store(gradients, j, single(read_vector(x, j, end), half))
+        for j in range(length, max(units, length + 1), many):
             store(gradients, j, splat(0, gradients))
         x, gradients = shifted(x, row_step), shifted(gradients, row_pitch)
+        end = max(length, end - length)
     # Behind the last row lie codes of indices that there are none of.
     for j in range(length - row_pitch, length - row_pitch + BEYOND, many):
         store(gradients, j, splat(0, gradients))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 
 from .halves import infinity_of
 from .memory import call_masked, lanes_near, least, pointer_to
 from .strided import every
-from .types import INT32, INT64, broadcast, constants, scalar_type, vector_type
+from .types import INT32, INT64, MASKED_BITS, broadcast, constants, scalar_type, vector_type
 
 
 class Reading:
@@ -49,15 +49,35 @@ class Reading:
         pointer = pointer_to(builder, line, at, self.kind)
         if not self.edge:
             return self.seen(builder.load(pointer, align=1))
-        # The same for all lines, so that it is made once.
-        mask = lanes_near(builder, at, self.cells[2], self.lanes)
         weakest = least(self.x)
         if self.block.half:
             weakest = self.infinity - 0x8000 if self.x.order.sign > 0 else self.infinity
             weakest = ir.Constant(self.kind.element, weakest)
         fill = broadcast(builder, weakest, self.lanes)
+        if self.x.element.bitwidth < MASKED_BITS:
+            return self.seen(self.slid(line, at, fill))
+        # The same for all lines, so that it is made once.
+        mask = lanes_near(builder, at, self.cells[2], self.lanes)
         arguments = [pointer, INT32(1), mask, fill]
         return self.seen(call_masked(builder, "load", self.x, self.kind, arguments))
+
+    def slid(self, line, at, fill):
+        """A vector of cells of a line that has as many, those outside being filled.
+
+        The nearest cells inside go through memory, with what fills before and behind them::
+
+            memory      . . . . a b c d . . . .
+            to be read      . . a b                 two cells before a line that begins with a
+        """
+        builder, lanes = self.builder, self.lanes
+        near = self.clamped(at, INT64(0), builder.sub(self.cells[2], INT64(lanes - 1)))
+        cells = builder.load(pointer_to(builder, line, near, self.kind), align=1)
+        place = cgutils.alloca_once(builder, ir.ArrayType(self.kind, 3))
+        for number, values in enumerate((fill, cells, fill)):
+            builder.store(values, builder.gep(place, [INT32(0), INT32(number)]))
+        away = self.clamped(builder.sub(at, near), INT64(-lanes), INT64(lanes + 1))
+        middle = builder.ptrtoint(builder.gep(place, [INT32(0), INT32(1)]), INT64)
+        return builder.load(pointer_to(builder, middle, away, self.kind), align=1)
 
     def place(self, back, row):
         """A slice and a row of cells; for those outside the nearest ones inside.
@@ -65,10 +85,12 @@ class Reading:
         To see cells twice changes nothing, neither an extreme nor the first place that has it.
         """
         above, below, nearest, furthest = self.rows[3:]
+        back, row = INT64(back), INT64(row)
         return self.clamped(back, nearest, furthest), self.clamped(row, above, below)
 
     def clamped(self, number, low, high):
-        builder, number = self.builder, INT64(number)
+        """A number, or the nearest one in [low, high)."""
+        builder = self.builder
         last = builder.sub(high, INT64(1))
         number = builder.select(builder.icmp_signed("<", number, low), low, number)
         return builder.select(builder.icmp_signed(">", number, last), last, number)
