@@ -175,8 +175,8 @@ def test_the_choice_explains_itself():
     for text, case in {
         "all taps of a window in registers": ((8, 64, 224, 224), 2, 2, 0),
         f"{BYTES // 4} planes side by side, as rows are short": ((32, 512, 7, 7), 7, 7, 0),
-        "vectors of 8 lanes, as rows are short; all": ((32, 512, 7, 7), 3, 1, 1),
-        "vectors of 8 lanes, as rows are short, written one over": ((32, 512, 14, 14), 2, 2, 0),
+        "vectors of 4 lanes, as rows are short; all": ((32, 512, 4, 4), 3, 1, 1),
+        "vectors of 4 lanes, as rows are short, written one over": ((32, 512, 8, 8), 2, 2, 0),
         "van Herk down the rows, as windows have 31; doubling": ((1, 3, 512, 512), 31, 1, 15),
         "windows at stride 3 side by side": ((1, 3, 512, 512), 8, 3, 0),
         "tap by tap": ((1, 3, 512, 512), 2, 20, 0),
