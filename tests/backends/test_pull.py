@@ -57,6 +57,7 @@ class _Junk:
 def past_the_caches(monkeypatch):
     """Small arrays are written as large ones are, by way of a scratch that holds junk."""
     monkeypatch.setattr(launch, "SPARE_BYTES", 0)
+    monkeypatch.setattr(launch, "_spare", [])  # other tests need longer ones
     monkeypatch.setattr(launch, "np", _Junk())
     monkeypatch.setattr(pulls, "PAST_BYTES", 0)
     monkeypatch.setattr(execute, "_tasks", {})
