@@ -77,14 +77,15 @@ def choose(
     small = again and pools_in_blocks(geometry)  # rows at an edge are seen again
     narrow = NARROW if small or max(height.kernel, width.kernel) < LARGE else NARROW_LARGE
     loose = small and aligned and runs_over(geometry, itemsize, memories)
-    if small and fills_vectors(geometry, lanes):
+    side_by_side = channels == 1 and width.output <= narrow and fits and aligned
+    if side_by_side and not (small and fills_vectors(geometry, lanes)):
+        planes, lanes, channels = True, group, group
+        reasons.append(f"{group} planes side by side, as rows are short")
+    elif small:
         most, lanes = lanes, lanes_of(geometry, itemsize, loose)
         if lanes < most:
             over = ", written one over the end of the other" if loose else ""
             reasons.append(f"vectors of {lanes} lanes, as rows are short{over}")
-    elif channels == 1 and width.output <= narrow and fits and aligned:
-        planes, lanes, channels = True, group, group
-        reasons.append(f"{group} planes side by side, as rows are short")
 
     dense = [not planes and memory.dense(channels) for memory in memories]
     staged, direct = not dense[0], all(dense[1:])
