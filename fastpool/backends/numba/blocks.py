@@ -103,10 +103,11 @@ def lanes_of(geometry: Geometry, itemsize: int, loose: bool) -> int:
     row begins before the end of the one before it.
     """
     length = row_length(geometry)
+    count = 1 << (length - 1).bit_length()
     if not loose and 8 * itemsize < MASKED_BITS:
         length = min(length, three_axes(geometry)[2].size * geometry.channels)
-        return min(BYTES // itemsize, 1 << (length.bit_length() - 1))
-    return min(BYTES // itemsize, 1 << (length - 1).bit_length())
+        count = 1 << (length.bit_length() - 1)
+    return min(BYTES // itemsize, count)
 
 
 def runs_over(geometry: Geometry, itemsize: int, memories: tuple[Memory, ...]) -> bool:
@@ -118,7 +119,7 @@ def runs_over(geometry: Geometry, itemsize: int, memories: tuple[Memory, ...]) -
     _, height, width = three_axes(geometry)
     if geometry.channels > 1 or not 1 < width.output < BYTES // itemsize or not inside(geometry):
         return False
-    if width.size < lanes_of(geometry, itemsize, loose=True):
+    if width.size < lanes_of(geometry, itemsize, loose=True):  # as `Reading.slid` needs them
         return False
     small = max(height.kernel, width.kernel) <= LOOSE and height.dilation == width.dilation == 1
     source, *targets = memories
