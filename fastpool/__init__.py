@@ -1,5 +1,16 @@
-"""fastpool: exact and fast max pooling for NumPy arrays on the CPU."""
+"""fastpool: exact and fast pooling for NumPy arrays on the CPU."""
 
+from .api.average import (
+    avgpool1d,
+    avgpool1d_backward,
+    avgpool2d,
+    avgpool2d_backward,
+    avgpool3d,
+    avgpool3d_backward,
+    sumpool1d,
+    sumpool2d,
+    sumpool3d,
+)
 from .api.execute import PoolResult
 from .api.maximum import (
     maxpool1d,
@@ -25,6 +36,12 @@ __all__ = [
     "PoolResult",
     "__version__",
     "available_backends",
+    "avgpool1d",
+    "avgpool1d_backward",
+    "avgpool2d",
+    "avgpool2d_backward",
+    "avgpool3d",
+    "avgpool3d_backward",
     "maxpool1d",
     "maxpool1d_backward",
     "maxpool2d",
@@ -35,6 +52,9 @@ __all__ = [
     "maxunpool2d",
     "maxunpool3d",
     "set_default_backend",
+    "sumpool1d",
+    "sumpool2d",
+    "sumpool3d",
     "use_backend",
     "warmup",
 ]

@@ -8,7 +8,7 @@ differ by a look into a table.
 
     arguments, arrays ──> understand (kept) ──> allocate ──> run ──> raise, or return
                              │    │
-                       rules.call └── dispatch: the plan of a backend
+                       rules.calls └─ dispatch: the plan of a backend
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ import numpy as np
 from ..backends.protocol import Plan
 from ..dispatch import defaults, economy, table
 from ..process import log
-from ..rules import arrays
-from ..rules import call as calls
+from ..rules import arrays, calls
 from ..rules.arrays import Storage, storage_of
 from ..rules.call import Call, Function
 
@@ -91,7 +90,7 @@ def execute(
     inputs : tuple of array_like
         Its arrays, in the order of ``function.inputs``.
     arguments : tuple
-        What follows them in its signature, as the function of `rules.call` for its part has it.
+        What follows them in its signature, as the function of `rules.calls` for its part has it.
     out, backend
         As the user gave them.
     """
@@ -101,7 +100,7 @@ def execute(
     key = _key(function, chosen, inputs, arguments, out)
     task = _tasks.get(key)
     if task is None:
-        make = _understand[function.part]
+        make = _understand[function.part, function.operation.picks_cell]
         task = _new_task(make(function, inputs, arguments), chosen, inputs, out)
         if key is not None:
             _keep(key, task)
@@ -195,7 +194,7 @@ def _key(
 def _kind(value: object, depth: int = 0) -> Any:
     """The type of a plain value, or those of a tuple's entries; None for anything else."""
     if type(value) is not tuple:
-        return type(value) if type(value) in _PLAIN else None
+        return type(value) if type(value) in _PLAIN or isinstance(value, np.dtype) else None
     if depth > 1:
         return None
     kinds = tuple(_kind(entry, depth + 1) for entry in value)
@@ -242,10 +241,32 @@ def _understand_unpool(
     return call
 
 
-_understand: dict[str, Callable[..., Call]] = {
-    "forward": _understand_forward,
-    "backward": _understand_backward,
-    "unpool": _understand_unpool,
+def _understand_average(
+    function: Function, inputs: tuple[np.ndarray, ...], arguments: tuple[Any, ...]
+) -> Call:
+    (x,) = inputs
+    arrays.check_dtype(function.name, "x", x.dtype)
+    return calls.average(function, "x", x.shape, x.dtype, *arguments)
+
+
+def _understand_average_backward(
+    function: Function, inputs: tuple[np.ndarray, ...], arguments: tuple[Any, ...]
+) -> Call:
+    (gradient,) = inputs
+    arrays.check_dtype(function.name, "grad_output", gradient.dtype)
+    call = calls.average_backward(function, gradient.dtype, *arguments)
+    shape = call.geometry.output_shape
+    arrays.check_shape(function.name, "grad_output", gradient.shape, shape)
+    return call
+
+
+# By what a function does, and whether its operation picks a cell.
+_understand: dict[tuple[str, bool], Callable[..., Call]] = {
+    ("forward", True): _understand_forward,
+    ("backward", True): _understand_backward,
+    ("unpool", True): _understand_unpool,
+    ("forward", False): _understand_average,
+    ("backward", False): _understand_average_backward,
 }
 
 

@@ -8,8 +8,7 @@ from typing import SupportsIndex
 from numpy.typing import DTypeLike
 
 from ..dispatch import table
-from ..rules import arguments, arrays
-from ..rules import call as calls
+from ..rules import arguments, arrays, calls
 from ..rules.arrays import Storage
 from ..rules.call import Call, Function
 from ..rules.members import FUNCTIONS

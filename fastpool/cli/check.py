@@ -16,7 +16,7 @@ import numpy as np
 import fastpool
 
 from ..dispatch.table import COMPILED, PLAIN
-from ..rules import call as calls
+from ..rules import calls
 from ..rules.arrays import DTYPES
 from ..rules.geometry import Geometry
 from ..rules.members import FUNCTIONS

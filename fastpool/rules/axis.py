@@ -14,7 +14,8 @@ class Axis:
     """The windows along one spatial axis.
 
     Window o has its taps at the cells ``o * stride - pad_low + k * dilation``, for k from 0 up to
-    `kernel`; those outside ``[0, size)`` are skipped.
+    `kernel`; those outside ``[0, size)`` are skipped. Averages count some of these, of the
+    `pad_high` positions after the last cell.
     """
 
     size: int
@@ -23,6 +24,7 @@ class Axis:
     stride: int
     dilation: int
     pad_low: int
+    pad_high: int
 
     @property
     def span(self) -> int:
@@ -60,6 +62,18 @@ class Axis:
         counts: np.ndarray = stops - self.first_taps
         return counts
 
+    def counted_taps(self, padded: bool) -> np.ndarray:
+        """How many taps of every window an average counts; int64.
+
+        Those inside the input, or with `padded` those inside the input with its padding: never what
+        ``ceil_mode`` adds beyond.
+        """
+        if not padded:
+            return self.tap_counts
+        stops = -((self.starts - self.size - self.pad_high) // self.dilation)
+        counts: np.ndarray = np.minimum(stops, self.kernel)
+        return counts
+
     def part(self, first: int, stop: int) -> tuple[int, int, Axis]:
         """The windows from `first` up to `stop`, with the cells that they reach alone.
 
@@ -73,7 +87,17 @@ class Axis:
         start = first * self.stride - self.pad_low
         low = max(start, 0)
         high = min((stop - 1) * self.stride - self.pad_low + self.span, self.size)
-        return low, high, replace(self, size=high - low, output=stop - first, pad_low=low - start)
+        return (
+            low,
+            high,
+            replace(
+                self,
+                size=high - low,
+                output=stop - first,
+                pad_low=low - start,
+                pad_high=self.size + self.pad_high - high,
+            ),
+        )
 
     def reaching(self, low: int, high: int) -> tuple[int, int]:
         """The first window that reaches cells from `low` up to `high`, and the one after the last.
@@ -91,4 +115,4 @@ class Axis:
 
 
 # What stands for an axis that a pooling of fewer axes lacks.
-SINGLE = Axis(size=1, output=1, kernel=1, stride=1, dilation=1, pad_low=0)
+SINGLE = Axis(size=1, output=1, kernel=1, stride=1, dilation=1, pad_low=0, pad_high=0)

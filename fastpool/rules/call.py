@@ -1,7 +1,7 @@
 """What a call asks for: one record, made once from what the user wrote, for every layer below.
 
-Public functions make it, backends plan from it, and adapters keep it: as JAX's static parameter,
-as a part of Dask's token, as the key of what PyTorch's operators remember.
+Public functions make it (`calls`), backends plan from it, and adapters keep it: as JAX's static
+parameter, as a part of Dask's token, as the key of what PyTorch's operators remember.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from . import arguments, indices
-from .arguments import IndexFormat, check_choice, check_flag
+from .arguments import IndexFormat
 from .axis import Axis
-from .geometry import LAYOUTS, Geometry, pooled, unpooled
+from .geometry import LAYOUTS, Geometry
 from .operation import Operation
+from .sums import Division
 
 # What a function does: pool, route gradients back, or put values back.
 Part = Literal["forward", "backward", "unpool"]
@@ -67,7 +67,9 @@ class Call:
     dtype : numpy.dtype
         Of the values, in the machine's byte order.
     index_dtype : numpy.dtype or None
-        Of the indices that are returned or come in; None for a forward without them.
+        Of the indices that are returned or come in; None if there are none.
+    division : Division or None
+        Of sums and averages: what becomes of a sum.
     """
 
     function: Function
@@ -75,6 +77,7 @@ class Call:
     index_format: IndexFormat
     dtype: np.dtype[Any]
     index_dtype: np.dtype[Any] | None
+    division: Division | None = None
 
     @property
     def name(self) -> str:
@@ -107,6 +110,8 @@ class Call:
         geometry = self.geometry
         if self.part == "forward":
             return ((geometry.input_shape, self.dtype),)
+        if not self.operation.picks_cell:
+            return ((geometry.output_shape, self.dtype),)
         codes = np.dtype(np.int64) if self.index_dtype is None else self.index_dtype
         return (geometry.output_shape, self.dtype), (geometry.output_shape, codes)
 
@@ -114,9 +119,10 @@ class Call:
     def results(self) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]:
         """The shape and dtype of each array that the call makes."""
         geometry = self.geometry
+        dtype = self.dtype if self.division is None else self.division.dtype
         if self.part != "forward":
-            return ((geometry.input_shape, self.dtype),)
-        output = geometry.output_shape, self.dtype
+            return ((geometry.input_shape, dtype),)
+        output = geometry.output_shape, dtype
         if self.index_dtype is None:
             return (output,)
         return output, (geometry.output_shape, self.index_dtype)
@@ -124,7 +130,8 @@ class Call:
     @property
     def kind(self) -> tuple[Any, ...]:
         """What "auto" counts together: the calls that need the same kernels, more or less."""
-        return self.name, self.dtype, self.index_dtype, self.geometry.windows
+        dtypes = self.dtype, self.index_dtype, self.division and self.division.dtype
+        return self.name, *dtypes, self.geometry.windows
 
     def check_indices(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Check indices that come in by their shape and dtype.
@@ -167,124 +174,3 @@ class Call:
     def with_lead(self, lead: tuple[int, ...]) -> Call:
         """The same planes, more or fewer of them."""
         return replace(self, geometry=replace(self.geometry, lead=lead))
-
-
-def forward(
-    function: Function,
-    name: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    kernel_size: object,
-    stride: object,
-    padding: object,
-    dilation: object,
-    ceil_mode: object,
-    return_indices: object,
-    index_format: object,
-    layout: object,
-) -> Call:
-    """A call that pools an input of `shape`, which messages call `name`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        An argument has the wrong type or value, or some window would hold no cell.
-    """
-    check_flag(function.name, "return_indices", return_indices)
-    geometry, form = _pooling(
-        function, name, shape, kernel_size, stride, padding, dilation, ceil_mode, index_format,
-        layout,
-    )  # fmt: skip
-    index_dtype = indices.dtype_of(geometry, form) if return_indices else None
-    return Call(function, geometry, form, _native(dtype), index_dtype)
-
-
-def backward(
-    function: Function,
-    dtype: np.dtype[Any],
-    index_dtype: np.dtype[Any],
-    input_shape: object,
-    kernel_size: object,
-    stride: object,
-    padding: object,
-    dilation: object,
-    ceil_mode: object,
-    index_format: object,
-    layout: object,
-) -> Call:
-    """A call that routes gradients back to an input of `input_shape`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `forward`.
-    """
-    shape = arguments.input_sizes(function.name, input_shape)
-    geometry, form = _pooling(
-        function, "input_shape", shape, kernel_size, stride, padding, dilation, ceil_mode,
-        index_format, layout,
-    )  # fmt: skip
-    return Call(function, geometry, form, _native(dtype), _native(index_dtype))
-
-
-def unpool(
-    function: Function,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    index_dtype: np.dtype[Any],
-    kernel_size: object,
-    stride: object,
-    padding: object,
-    output_size: object,
-    dilation: object,
-    index_format: object,
-    layout: object,
-) -> Call:
-    """A call that puts values of `shape` back to where their indices say.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `forward`.
-    """
-    name = function.name
-    spec = arguments.windows(name, function.dimensions, kernel_size, stride, padding, dilation)
-    order, form = _layout(function, layout), _index_format(name, index_format)
-    indices.check_taps(name, spec.kernel, form)
-    geometry = unpooled(name, shape, spec, output_size, order)
-    return Call(function, geometry, form, _native(dtype), _native(index_dtype))
-
-
-def _pooling(
-    function: Function,
-    name: str,
-    shape: tuple[int, ...],
-    kernel_size: object,
-    stride: object,
-    padding: object,
-    dilation: object,
-    ceil_mode: object,
-    index_format: object,
-    layout: object,
-) -> tuple[Geometry, IndexFormat]:
-    called = function.name
-    spec = arguments.windows(called, function.dimensions, kernel_size, stride, padding, dilation)
-    check_flag(called, "ceil_mode", ceil_mode)
-    order, form = _layout(function, layout), _index_format(called, index_format)
-    geometry = pooled(called, name, shape, spec, bool(ceil_mode), order)
-    indices.check_taps(called, spec.kernel, form)
-    return geometry, form
-
-
-def _layout(function: Function, layout: object) -> str:
-    check_choice(function.name, "layout", layout, function.layouts)
-    return str(layout)
-
-
-def _index_format(name: str, index_format: object) -> IndexFormat:
-    check_choice(name, "index_format", index_format, ("flat", "window"))
-    return "flat" if index_format == "flat" else "window"
-
-
-def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return dtype if dtype.isnative else dtype.newbyteorder("=")

@@ -172,7 +172,7 @@ def pooled(
     for number, (size, output, (low, high)) in enumerate(zip(sizes, outputs, pads, strict=True)):
         _check_limit(function, name, shape, (size + low + high, spec.spans[number]))
         axis = Axis(
-            size, output, spec.kernel[number], spec.stride[number], spec.dilation[number], low
+            size, output, spec.kernel[number], spec.stride[number], spec.dilation[number], low, high
         )
         empty = axis.empty_window
         if empty is not None:
@@ -223,11 +223,11 @@ def unpooled(
                 f"whose size would be {size}; x has shape {shape}"
             )
         if spec.padding == "same":
-            pad_low = _same_padding(size, span, step, count)[0]
+            low, high = _same_padding(size, span, step, count)
         else:
-            pad_low = spec.padding[number][0]
-        _check_limit(function, "x", shape, (count * step, span, pad_low, size))
-        axes.append(Axis(size, count, spec.kernel[number], step, spec.dilation[number], pad_low))
+            low, high = spec.padding[number]
+        _check_limit(function, "x", shape, (count * step, span, low, size))
+        axes.append(Axis(size, count, spec.kernel[number], step, spec.dilation[number], low, high))
     return Geometry(lead, tuple(axes), channels, layout)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .call import Function
-from .operation import MAXIMUM
+from .operation import AVERAGE, MAXIMUM, SUM
 
 DIMENSIONS = (1, 2, 3)
 
@@ -16,6 +16,9 @@ def _rows() -> list[Function]:
             Function(pool, "forward", MAXIMUM, n, ("x",)),
             Function(f"{pool}_backward", "backward", MAXIMUM, n, ("grad_output", "indices")),
             Function(f"maxunpool{n}d", "unpool", MAXIMUM, n, ("x", "indices")),
+            Function(f"avgpool{n}d", "forward", AVERAGE, n, ("x",)),
+            Function(f"avgpool{n}d_backward", "backward", AVERAGE, n, ("grad_output",)),
+            Function(f"sumpool{n}d", "forward", SUM, n, ("x",)),
         ]
     return rows
 

@@ -10,7 +10,7 @@ import fastpool
 from fastpool.backends.numpy import select, values
 from fastpool.cli import check
 from fastpool.cli.adversarial import STYLES, adversarial, in_memory, usable_dtypes
-from fastpool.rules import call as calls
+from fastpool.rules import calls
 from fastpool.rules.members import FUNCTIONS
 from fastpool.rules.operation import Operation
 

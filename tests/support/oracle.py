@@ -1,5 +1,6 @@
 """What fastpool must compute, in plain loops over Python numbers, sharing no code with it."""
 
+import fractions
 import itertools
 import math
 
@@ -161,3 +162,170 @@ def scatter(
                 else:
                     out.view(bits)[cell] = value.view(bits)[place]
         return min(bad) if bad else result.astype(values.dtype, copy=False)
+
+
+def in_tree(numbers):
+    """Their sum as a tree: the first m of n, m the largest power of two below n, and the others."""
+    if len(numbers) == 1:
+        return numbers[0]
+    m = 1
+    while 2 * m < len(numbers):
+        m *= 2
+    return in_tree(numbers[:m]) + in_tree(numbers[m:])
+
+
+def along_axes(numbers, lengths):
+    """Trees along the first axis, then the next, of numbers that are given by their place."""
+    count, *rest = lengths
+    if not rest:
+        return in_tree([numbers[(i,)] for i in range(count)])
+    reduced = {
+        place: in_tree([numbers[(i, *place)] for i in range(count)])
+        for place in itertools.product(*map(range, rest))
+    }
+    return along_axes(reduced, rest)
+
+
+def summed(numbers, lengths, most, kind):
+    """The sum of numbers by their place, one after the other where there are up to 64 at most."""
+    zero = kind(0)
+    with np.errstate(all="ignore"):
+        if most > 64:
+            return along_axes(numbers, lengths) + zero
+        total = zero
+        for place in itertools.product(*map(range, lengths)):
+            total = total + numbers[place]
+        return total
+
+
+def sums_in(dtype, result):
+    """The type that floats are summed in."""
+    wide = np.float64 in (dtype, result) or dtype.kind in "iub"
+    return np.float64 if wide else np.float32
+
+
+def counted(starts, taps, size, high, dilation, include_pad):
+    """How many taps of each window along an axis count."""
+    return [
+        sum(
+            (include_pad and start + k * dilation < size + high) or 0 <= start + k * dilation < size
+            for k in range(taps)
+        )
+        for start in starts
+    ]
+
+
+def spatial(shape, kernel_size, stride, padding, dilation, ceil_mode, layout):
+    """Kernel and dilation, and of each axis its size, the starts of its windows and its padding."""
+    count = len(layout) - 2
+    at = len(shape) - count - layout.endswith("C")
+    kernel, dilation = entries(kernel_size, count), entries(dilation, count)
+    stride = kernel if stride is None else entries(stride, count)
+    found = []
+    for i in range(count):
+        size = shape[at + i]
+        if padding == "same":
+            span = dilation[i] * (kernel[i] - 1) + 1
+            total = max((math.ceil(size / stride[i]) - 1) * stride[i] + span - size, 0)
+            pads = total // 2, total - total // 2
+        else:
+            pads = entries(0 if padding == "valid" else padding, count)[i]
+            pads = (pads, pads) if isinstance(pads, int) else pads
+        starts = axis(size, kernel[i], stride[i], pads, dilation[i], ceil_mode)
+        if 0 in counted(starts, kernel[i], size, 0, dilation[i], False):
+            raise ValueError("a window without a cell")
+        found.append((size, starts, pads[1]))
+    return kernel, stride, dilation, found
+
+
+def rounded_quotient(total, divisor):
+    """An exact quotient, to the nearest integer, of two to the even one."""
+    return round(fractions.Fraction(total, divisor))
+
+
+def avgpool(
+    x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+    divisor_override=None, dilation=1, layout="NCHW", dtype=None, sums=False,
+):  # fmt: skip
+    """Averages, or sums, for as many axes as the layout has."""
+    x = x.astype(x.dtype.newbyteorder("="), copy=False)
+    kernel, _, dilation, axes = spatial(
+        x.shape, kernel_size, stride, padding, dilation, ceil_mode, layout
+    )
+    result = np.dtype(dtype) if dtype is not None else x.dtype
+    if dtype is None and x.dtype.kind in "iub":
+        kind = "uint64" if x.dtype.kind == "u" else "int64"
+        result = np.dtype(kind if sums else "float64")
+    counts = [
+        counted(starts, kernel[i], size, high, dilation[i], count_include_pad)
+        for i, (size, starts, high) in enumerate(axes)
+    ]
+    output = np.empty(output_shape(x.shape, [starts for _, starts, _ in axes], layout), result)
+    exact = x.dtype.kind in "iub" and (result.kind in "iu" or x.dtype.itemsize < 8)
+    kind = int if exact else sums_in(x.dtype, result)
+    bits = 8 * result.itemsize
+    for plane, out in zip(planes(x, layout), planes(output, layout), strict=True):
+        for place in np.ndindex(out.shape):
+            numbers, divisor = {}, 1
+            for taps in itertools.product(*map(range, kernel)):
+                cell = tuple(axes[i][1][o] + taps[i] * dilation[i] for i, o in enumerate(place))
+                inside = all(0 <= p < axes[i][0] for i, p in enumerate(cell))
+                value = plane[cell] if inside else 0
+                numbers[taps] = kind(bool(value) if x.dtype.kind == "b" else value)
+            for i, o in enumerate(place):
+                divisor *= counts[i][o]
+            divisor = 1 if sums else divisor_override or divisor
+            total = summed(numbers, kernel, math.prod(kernel), kind)
+            if result.kind in "iu":
+                number = rounded_quotient(total, divisor) % 2**bits
+                out[place] = number - 2**bits * (result.kind == "i" and number >= 2 ** (bits - 1))
+            else:
+                with np.errstate(all="ignore"):
+                    wide = np.float64 if exact else kind
+                    out[place] = wide(total) / wide(divisor)
+    return output
+
+
+def avgpool_backward(
+    gradient, shape, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+    divisor_override=None, dilation=1, layout="NCHW",
+):  # fmt: skip
+    """What windows pass on to their cells, each cell asking all windows."""
+    gradient = gradient.astype(gradient.dtype.newbyteorder("="), copy=False)
+    kernel, stride, dilation, axes = spatial(
+        shape, kernel_size, stride, padding, dilation, ceil_mode, layout
+    )
+    counts = [
+        counted(starts, kernel[i], size, high, dilation[i], count_include_pad)
+        for i, (size, starts, high) in enumerate(axes)
+    ]
+    kind = sums_in(gradient.dtype, gradient.dtype)
+    # The windows that reach each cell, if there were windows in all directions.
+    reaching = []
+    for i, (size, starts, _) in enumerate(axes):
+        far = range(-kernel[i] * dilation[i] - size, kernel[i] * dilation[i] + 2 * size)
+        reaching.append([
+            [o for o in far
+             if any(starts[0] + o * stride[i] + k * dilation[i] == p for k in range(kernel[i]))]
+            for p in range(size)
+        ])  # fmt: skip
+    most = math.prod(
+        -(-kernel[i] * math.gcd(stride[i], dilation[i]) // stride[i]) for i in range(len(axes))
+    )
+    result = np.zeros(shape, gradient.dtype)
+    for windows_, cells in zip(planes(gradient, layout), planes(result, layout), strict=True):
+        for cell in np.ndindex(cells.shape):
+            along = [reaching[i][p] for i, p in enumerate(cell)]
+            numbers = {}
+            for place in itertools.product(*(range(len(each)) for each in along)):
+                window = tuple(along[i][o] for i, o in enumerate(place))
+                inside = all(0 <= o < n for o, n in zip(window, windows_.shape, strict=True))
+                divisor = divisor_override
+                if inside and divisor is None:
+                    divisor = math.prod(counts[i][o] for i, o in enumerate(window))
+                with np.errstate(all="ignore"):
+                    numbers[place] = kind(windows_[window]) / kind(divisor) if inside else kind(0)
+            if all(along):
+                with np.errstate(all="ignore"):
+                    cells[cell] = summed(numbers, [len(each) for each in along], most, kind)
+    return result

@@ -26,7 +26,9 @@ from .compile.disk import NotReady
 from .compile.launch import Launch, prepare_drivers, run, thread_count
 from .forward import ForwardSetup
 from .memory import place_of
+from .plan import Plan
 from .scatter import ScatterSetup
+from .sums import SumPlan
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
     raise ImportError("NUMBA_DISABLE_JIT is set, and vectors exist in compiled code alone")
@@ -35,31 +37,6 @@ if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
 BLOCK = 2**22
 
 _NO_INDICES = np.empty((1, 1, 1, 1), np.int64)
-
-
-class Plan:
-    """A call on arrays that lie in memory in one way: what ready, compile and entry have in common.
-
-    Attributes
-    ----------
-    refused : int
-        How many functions were compiled when it was last found to need another.
-    """
-
-    refused = -1
-    reason = ""
-
-    def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> int | None:
-        """Fill the outputs; the position of the first bad index, or None."""
-        raise NotImplementedError
-
-    def prepare(self, complete: bool) -> None:
-        """Compile, or load, what `run` needs."""
-        raise NotImplementedError
-
-    def entry(self) -> Entry | None:
-        """Machine code for one thread that needs no Python, or None."""
-        return None
 
 
 class _Copied:
@@ -222,6 +199,8 @@ class SummedPlan(Plan):
 @lru_cache(maxsize=1024)
 def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
     """How to answer a call."""
+    if call.division is not None:
+        return SumPlan(call, storages)
     if call.part == "forward":
         return ForwardPlan(call, storages)
     made = ScatterPlan(call, storages)

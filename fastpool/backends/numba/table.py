@@ -12,7 +12,7 @@ follows `OWN` belongs to the kernel, and `make_table` checks that it is there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -159,6 +159,49 @@ FUNCTIONS = range(POOL_ROWS, RING)
 ) = range(21)
 RUN_NUMBERS = 21
 
+# Of the kernels that sum. Some numbers stand behind the table: where the taps of each window of an
+# axis begin, and how many there are; and what sums are divided by, which is a product of a number
+# for each axis.
+SUMS = Layout(
+    """
+    REACH_DEPTH REACH_HEIGHT REACH_WIDTH DIVISOR_DEPTH DIVISOR_HEIGHT DIVISOR_WIDTH EACH_COLUMN
+    TILE_WINDOWS BAND FRAME_LOW FRAME_CELLS CELL_BYTES RESULT_BYTES TOTAL_BYTES
+    ADD_TAPS FRAME_ROW JOIN_LINES TREE_DOWN TREE_ALONG FILL_DIVISORS FINISH_ROW SPREAD_ROW
+    TOTALS DIVISORS RESULTS FRAMES PARTS
+    """
+)
+(
+    REACH_DEPTH,  # where the first taps of windows begin, and behind them their counts
+    REACH_HEIGHT,
+    REACH_WIDTH,
+    DIVISOR_DEPTH,
+    DIVISOR_HEIGHT,
+    DIVISOR_WIDTH,
+    EACH_COLUMN,  # 1 if each column has a divisor of its own, 0 if there is one for all
+    TILE_WINDOWS,  # windows of a row that are summed at a time
+    BAND,  # rows of windows that are summed together
+    FRAME_LOW,  # where a row of cells begins that has zeros around
+    FRAME_CELLS,
+    CELL_BYTES,
+    RESULT_BYTES,
+    TOTAL_BYTES,
+    # The functions for some rows: their addresses, 0 for what is not needed.
+    ADD_TAPS,
+    FRAME_ROW,
+    JOIN_LINES,
+    TREE_DOWN,
+    TREE_ALONG,
+    FILL_DIVISORS,
+    FINISH_ROW,
+    SPREAD_ROW,
+    # Places in the scratch.
+    TOTALS,
+    DIVISORS,
+    RESULTS,
+    FRAMES,
+    PARTS,
+) = SUMS.places
+
 # Of the kernels that scatter any index: whether it can reach no further than its window, and
 # whether values are added.
 SCATTER = Layout("TIED ADD")
@@ -230,8 +273,12 @@ def make_table(
     memories: tuple[Memory, ...],
     layout: Layout,
     own: Mapping[int, int],
+    behind: Sequence[int] = (),
 ) -> np.ndarray:
-    """The table of a geometry, the memory of input, output and indices, and a kernel's part."""
+    """The table of a geometry, the memory of input, output and indices, and a kernel's part.
+
+    `behind` are numbers that stand behind it.
+    """
     numbers: list[int] = []
     for axis in three_axes(geometry):
         numbers += (
@@ -240,4 +287,5 @@ def make_table(
         )  # fmt: skip
     for memory in memories:
         numbers += memory
-    return np.array([*numbers, geometry.channels, window, *layout.numbers(own)], np.int64)
+    numbers += (geometry.channels, int(window), *layout.numbers(own), *behind)
+    return np.array(numbers, np.int64)

@@ -22,7 +22,7 @@ from ...rules.arrays import Storage
 from ...rules.call import Call
 from ..protocol import Entry
 from ..protocol import Plan as AnyPlan
-from . import scatter, select, values
+from . import scatter, select, sums, values
 
 _PARTS: dict[str, Callable[..., int | None]] = {
     "forward": select.forward,
@@ -38,7 +38,9 @@ class Plan:
 
     def __init__(self, call: Call) -> None:
         self._call, self._part = call, _PARTS[call.part]
-        if call.part == "forward" and call.index_dtype is None:
+        if call.division is not None:
+            self._part = sums.forward if call.part == "forward" else sums.backward
+        elif call.part == "forward" and call.index_dtype is None:
             self._part = values.forward
 
     def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> int | None:

@@ -16,8 +16,7 @@ from ...api.documents import named
 from ...api.execute import PoolResult
 from ...api.types import BackendName, Entries, IndexFormat, Padding
 from ...dispatch import defaults
-from ...rules import arrays
-from ...rules import call as calls
+from ...rules import arrays, calls
 from ...rules.members import FUNCTIONS
 from . import documents as texts
 from .forward import pooled

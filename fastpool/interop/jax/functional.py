@@ -10,8 +10,7 @@ import jax.numpy as jnp
 
 from ...api.types import Entries, Padding
 from ...dispatch import defaults, table
-from ...rules import arrays, masks
-from ...rules import call as calls
+from ...rules import arrays, calls, masks
 from ...rules.members import FUNCTIONS
 from .host import Pooling
 from .primitives import pool_p

@@ -166,4 +166,5 @@ _OVERLOADS = {
     "unpool": _overload_unpool,
 }
 for _function in FUNCTIONS.values():
-    _OVERLOADS[_function.part](_function)
+    if _function.operation.picks_cell:
+        _OVERLOADS[_function.part](_function)

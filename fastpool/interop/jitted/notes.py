@@ -11,7 +11,7 @@ import fastpool
 from ...dispatch import table
 from ...process.cache_folders import source_digest
 from ...process.threads import one_thread
-from ...rules import call as calls
+from ...rules import calls
 from ...rules.arrays import storage_of
 from ...rules.call import Call
 from ...rules.members import FUNCTIONS

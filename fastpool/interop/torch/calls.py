@@ -12,8 +12,7 @@ import torch
 
 from ...api.execute import execute_call
 from ...process.threads import one_thread
-from ...rules import arrays
-from ...rules import call as calls
+from ...rules import arrays, calls
 from ...rules.arguments import Integers
 from ...rules.call import Call
 from ...rules.geometry import output_length

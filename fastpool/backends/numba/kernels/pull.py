@@ -58,19 +58,15 @@ from ..table import (
 from ..vectors.memory import (
     address_of,
     byte_at,
-    cells_at,
     fence,
     lanes,
-    load,
     prefetch,
     shifted,
-    splat,
-    store,
 )
 from ..vectors.pulling import pull_cells
 from .places import axis, plane_origin, rows_of_plane
 from .translate import COPY, TRANSLATE, fill_shifts
-from .writing import LINE, write_out, write_rows
+from .writing import LINE, clear, move, write_out, write_rows
 
 # Rows of cells, from the sums to the output; `x` and `places` are the addresses of what comes next.
 PULL = Signature("output codes gradients cells table h low count x places", "pull pixels half")
@@ -148,20 +144,6 @@ def sum_rows(output, codes, gradients, cells, table, h, low, count, x, places, p
         return -1
     write_rows(output, cells, count, row_cells, step, past, half)
     return -1
-
-
-@inlined
-def move(scratch, to, of, size):
-    """Copy bytes, whole vectors of them, to a lower address."""
-    for at in range(0, size, lanes(scratch)):
-        store(cells_at(to + at, scratch), 0, load(cells_at(of + at, scratch), 0))
-
-
-@inlined
-def clear(scratch, to, size):
-    """Set bytes to zero, whole vectors of them."""
-    for at in range(0, size, lanes(scratch)):
-        store(cells_at(to + at, scratch), 0, splat(0, scratch))
 
 
 @kernel(WALK)

@@ -12,9 +12,11 @@ from ..vectors.halves import rounded
 from ..vectors.memory import (
     address_of,
     bytes_of,
+    cells_at,
     lanes,
     load,
     shifted,
+    splat,
     store,
     store_inside,
     store_past,
@@ -52,3 +54,17 @@ def write_rows(output, cells, count, length, step, past, half):
     for number in range(count):
         to, of = shifted(output, number * step), shifted(cells, number * length)
         write_out(to, of, length, past, half)
+
+
+@inlined
+def move(scratch, to, of, size):
+    """Copy bytes, whole vectors of them, to a lower address."""
+    for at in range(0, size, lanes(scratch)):
+        store(cells_at(to + at, scratch), 0, load(cells_at(of + at, scratch), 0))
+
+
+@inlined
+def clear(scratch, to, size):
+    """Set bytes to zero, whole vectors of them."""
+    for at in range(0, size, lanes(scratch)):
+        store(cells_at(to + at, scratch), 0, splat(0, scratch))

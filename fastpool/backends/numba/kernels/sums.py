@@ -1,0 +1,206 @@
+"""The forward walk of sums and averages whose taps are added one after the other.
+
+A row of totals, one for each window, stays in cache. Each row of cells that the windows have is
+added to it, tap by tap; then the totals are divided, rounded and written::
+
+    row 0   taps 0 1 2 ──┐
+    row 1   taps 3 4 5 ──┼──> totals ── divided ──> a row of the output
+    row 2   taps 6 7 8 ──┘
+
+Rows and taps outside are left out: a zero that is added changes nothing.
+"""
+
+from __future__ import annotations
+
+from ..compile.jit import inlined
+from ..compile.signature import WALK, Signature, kernel
+from ..table import (
+    ADD_TAPS,
+    CELL_BYTES,
+    CHANNELS,
+    COLUMN,
+    DEPTH,
+    DILATION,
+    DIVISOR_DEPTH,
+    DIVISOR_HEIGHT,
+    DIVISOR_WIDTH,
+    DIVISORS,
+    EACH_COLUMN,
+    FILL_DIVISORS,
+    FINISH_ROW,
+    HEIGHT,
+    INPUT,
+    OUTPUT,
+    OUTPUTS,
+    PAD,
+    REACH_DEPTH,
+    REACH_HEIGHT,
+    REACH_WIDTH,
+    RESULT_BYTES,
+    RESULTS,
+    ROW,
+    SIZE,
+    SLICE,
+    SPREAD_ROW,
+    TAPS,
+    TILE_WINDOWS,
+    TOTAL_BYTES,
+    TOTALS,
+    WIDTH,
+)
+from ..vectors.adding import as_result, as_sum, zero_of
+from ..vectors.lanes import plus
+from ..vectors.memory import (
+    address_of,
+    lanes,
+    load,
+    load_inside,
+    set_cell,
+    store,
+    store_first,
+)
+from ..vectors.strided import load_every, load_every_inside
+from .places import plane_origin, rows_of_plane, taps_inside
+from .signatures import spread_rows
+from .writing import clear
+
+# The taps of a row of cells are added to the totals of `count` windows from `first` on.
+ADD = Signature("source totals table first count", constants="stride half")
+# What the totals of a row are divided by: the number of its windows, times what each column has.
+FILL = Signature("divisors table number first count")
+# Totals become a row of the output.
+FINISH = Signature("totals divisors output n", constants="half divide")
+add_taps_at, fill_divisors_at, finish_row_at = ADD.call, FILL.call, FINISH.call
+
+
+@inlined
+def reach_of(table, which, place, number):
+    """Where a window's taps begin on an axis, and which of them lie inside."""
+    at = table[place] + number
+    first, count = table[at], table[at + table[which + OUTPUTS]]
+    return first, *taps_inside(first, table[which + SIZE], count, table[which + DILATION])
+
+
+@kernel(ADD)
+def add_line(source, totals, table, first, count, stride, half):
+    """Windows side by side at a constant stride, which is 1 if there are several channels."""
+    channels, taps = table[CHANNELS], table[WIDTH + TAPS]
+    size, tap_step = table[WIDTH + SIZE] * channels, table[WIDTH + DILATION] * channels
+    shift, n = (table[WIDTH + PAD] - first * stride) * channels, count * channels
+    width, zero = lanes(totals), zero_of(source)
+    reach = (taps - 1) * tap_step + stride * width
+    for j in range(0, n, width):
+        at, total = stride * j - shift, load(totals, j)
+        if at >= 0 and at + reach <= size:
+            for tap in range(taps):
+                cells = load_every(source, at + tap * tap_step, stride)
+                total = plus(total, as_sum(cells, totals, half))
+        else:
+            for tap in range(taps):
+                cells = load_every_inside(source, at + tap * tap_step, size, zero, stride)
+                total = plus(total, as_sum(cells, totals, half))
+        store(totals, j, total)
+    return 0
+
+
+@kernel(ADD)
+def add_reached(source, totals, table, first, count, stride, half):
+    """Windows wherever they begin, with as many taps as each of them has, channel by channel."""
+    channels, zero, step = table[CHANNELS], zero_of(source), table[WIDTH + DILATION]
+    width = lanes(totals)
+    for ow in range(count):
+        left, begin, stop = reach_of(table, WIDTH, REACH_WIDTH, first + ow)
+        for c in range(0, channels, width):
+            to = ow * channels + c
+            total = load(totals, to)
+            for tap in range(begin, stop):
+                at = (left + tap * step) * channels + c
+                if c + width <= channels:
+                    cells = load(source, at)
+                else:
+                    cells = load_inside(source, at, 0, channels - c, zero)
+                total = plus(total, as_sum(cells, totals, half))
+            store(totals, to, total)
+    return 0
+
+
+@kernel(FILL)
+def fill_divisors(divisors, table, number, first, count):
+    """The divisors of a row of windows and channels."""
+    channels, at, each = table[CHANNELS], table[DIVISOR_WIDTH], table[EACH_COLUMN]
+    for ow in range(count):
+        divisor = number * table[at + (first + ow) * each]
+        for c in range(channels):
+            set_cell(divisors, ow * channels + c, divisor)
+    return 0
+
+
+@kernel(FINISH)
+def finish_row(totals, divisors, output, n, half, divide):
+    """Divide, round and write."""
+    width = lanes(totals)
+    for j in range(0, n, width):
+        values = as_result(load(totals, j), load(divisors, j), output, half, divide)
+        if j + width <= n:
+            store(output, j, values)
+        else:
+            store_first(output, j, values, n - j)
+    return 0
+
+
+@inlined
+def finish(table, memory, known, target, windows):
+    """Divide, round and write the totals of a row; what its slice and row have as a divisor.
+
+    `known` is that of the divisors in the scratch.
+    """
+    totals, scratch = memory
+    od, oh, first, count = windows
+    numbers, n = address_of(table), count * table[CHANNELS]
+    divisors, result = scratch + table[DIVISORS], table[RESULT_BYTES]
+    number = table[table[DIVISOR_DEPTH] + od] * table[table[DIVISOR_HEIGHT] + oh]
+    if number != known:
+        where = divisors, numbers, number, first, count
+        fill_divisors_at(table[FILL_DIVISORS], where)
+    to = od * table[OUTPUT + SLICE] + oh * table[OUTPUT + ROW] + first * table[OUTPUT + COLUMN]
+    to = target + to * result
+    if table[SPREAD_ROW] == 0:
+        finish_row_at(table[FINISH_ROW], (totals, divisors, to, n))
+    else:
+        line = scratch + table[RESULTS]
+        finish_row_at(table[FINISH_ROW], (totals, divisors, line, n))
+        spread_rows(table[SPREAD_ROW], (line, to, numbers, OUTPUT, count, 1))
+    return number
+
+
+@kernel(WALK)
+def sum_rows(x, output, places, scratch, table, first_row, last_row):
+    """Sum the output rows from `first_row` up to `last_row`, counted through all slices."""
+    slices, rows = table[DEPTH + OUTPUTS], table[HEIGHT + OUTPUTS]
+    step_d, step_h = table[DEPTH + DILATION], table[HEIGHT + DILATION]
+    row_outputs, tile, channels = table[WIDTH + OUTPUTS], table[TILE_WINDOWS], table[CHANNELS]
+    item, numbers = table[CELL_BYTES], address_of(table)
+    begin_of_scratch = (address_of(scratch) + 63) // 64 * 64
+    totals, row = begin_of_scratch + table[TOTALS], first_row
+    while row < last_row:
+        all_slices, begin, stop = rows_of_plane(row, last_row, rows)
+        row += stop - begin
+        plane = all_slices // slices
+        od = all_slices - plane * slices
+        source = x + plane_origin(table, INPUT, plane) * item
+        target = output + plane_origin(table, OUTPUT, plane) * table[RESULT_BYTES]
+        front, nearest, furthest = reach_of(table, DEPTH, REACH_DEPTH, od)
+        for first in range(0, row_outputs, tile):
+            count, known = min(tile, row_outputs - first), 0
+            for oh in range(begin, stop):
+                top, above, below = reach_of(table, HEIGHT, REACH_HEIGHT, oh)
+                clear(scratch, totals, count * channels * table[TOTAL_BYTES])
+                for d in range(nearest, furthest):
+                    for h in range(above, below):
+                        origin = (front + d * step_d) * table[INPUT + SLICE]
+                        origin += (top + h * step_h) * table[INPUT + ROW]
+                        origin = source + origin * item
+                        add_taps_at(table[ADD_TAPS], (origin, totals, numbers, first, count))
+                windows = od, oh, first, count
+                known = finish(table, (totals, begin_of_scratch), known, target, windows)
+    return -1

@@ -1,0 +1,207 @@
+"""One pass of sums: which walk takes it, its table, its scratch, and what is compiled for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...rules.axis import Axis
+from ...rules.geometry import Geometry
+from ...rules.sums import Reach
+from . import table
+from .compile.jit import address, cells
+from .compile.launch import SPREAD, Launch
+from .kernels import sums, trees
+from .kernels.sparse_trees import DIGITS, sum_cells, sum_sparsely
+from .kernels.staging import spread_lines
+from .memory import Memory, held_as
+from .table import SUMS, make_table, rounded_up, three_axes
+from .vectors.halves import mantissa
+from .vectors.types import BYTES, Order
+
+# Strides up to which the windows of a row are read as vectors side by side.
+MOST_STRIDE = 16
+# Cells of a row that are summed at a time: totals, divisors and cells stay in the nearest cache.
+TILE = 2048
+# How large zeros around may make an axis: so many times as large, or of so many positions.
+GROWTH, FEW = 4, 64
+# What a band of rows of windows may take: half of a usual second-level cache.
+BAND_BYTES = 2**18
+
+ONE = np.ones(1, np.int64)
+_POINT = Reach(1, np.zeros(1, np.int64), ONE, 1)
+
+
+class Summing:
+    """One pass: the sums of some positions, divided and rounded.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        What is read is its input, and what is written its output.
+    reaches : sequence of Reach
+        For each axis, what is summed. Where windows are at a constant distance and have as many
+        taps, the geometry says the same.
+    counts : sequence of ndarray
+        For each axis what sums are divided by: one number, or one for each window.
+    ordered : bool
+        Whether taps are added one after the other, or as a tree.
+    dtypes : tuple of dtype
+        Of cells, of sums, and of results.
+    memories : tuple of Memory
+        Of what is read, whose rows must be dense, and of what is written.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        reaches: Sequence[Reach],
+        counts: Sequence[np.ndarray],
+        ordered: bool,
+        dtypes: tuple[np.dtype[Any], np.dtype[Any], np.dtype[Any]],
+        memories: tuple[Memory, Memory],
+    ) -> None:
+        self.geometry, self.memories, self.dtypes = geometry, memories, dtypes
+        fewer = 3 - len(geometry.axes)
+        self.reaches = [_POINT] * fewer + list(reaches)
+        self.counts = [ONE] * fewer + list(counts)
+        self.divide = any((along != 1).any() for along in self.counts)
+        depth, height, width = three_axes(geometry)
+        channels = geometry.channels
+        self.lanes = BYTES // dtypes[1].itemsize
+        self.work = max(math.prod(geometry.input_shape), math.prod(geometry.output_shape))
+        self.rows = geometry.planes * depth.output * height.output
+        self.adder: Any = None
+        if ordered:
+            self.walk: Any = sums.sum_rows
+            apart = width.stride if channels == 1 else (width.stride - 1) * MOST_STRIDE + 1
+            regular = _regular(self.reaches[2], width)
+            self.adder = sums.add_line if regular and apart <= MOST_STRIDE else sums.add_reached
+            self.reason = "one tap after the other"
+        elif (
+            self._framed(height)
+            and self._framed(width)
+            and all(
+                _regular(reach, axis)
+                for reach, axis in zip(self.reaches, (depth, height, width), strict=True)
+            )
+        ):
+            self.walk = trees.sum_trees
+            self.reason = "trees, a band of rows at a time"
+        else:
+            self.walk, self.adder = sum_sparsely, sum_cells
+            self.reason = "trees, cell by cell, as most taps lie outside, or windows vary"
+        if self.adder is sum_cells or (self.adder is sums.add_reached and channels == 1):
+            self.lanes = 1
+
+    def _framed(self, axis: Axis) -> bool:
+        """Whether zeros around an axis take little memory."""
+        return (axis.output - 1) * axis.stride + axis.span <= max(GROWTH * axis.size, FEW)
+
+    def launch(self) -> Launch:
+        """The kernel and its table: everything is compiled, or loaded."""
+        geometry = self.geometry
+        dtype, total, result = self.dtypes
+        held, written = held_as(dtype), held_as(result)
+        depth, height, width = three_axes(geometry)
+        channels, lanes = geometry.channels, self.lanes
+        tile = width.output if self.walk is trees.sum_trees else max(1, TILE // channels)
+        tile = min(tile, width.output)
+        n = rounded_up(tile * channels, lanes) + lanes
+        own = dict.fromkeys(SUMS.places, 0)
+        behind: list[int] = []
+        base = table.OWN + len(SUMS.names)
+        for place, reach in zip(
+            (table.REACH_DEPTH, table.REACH_HEIGHT, table.REACH_WIDTH), self.reaches, strict=True
+        ):
+            if place == table.REACH_WIDTH and self.adder not in (sums.add_reached, sum_cells):
+                continue  # may be long
+            own[place] = base + len(behind)
+            behind += [*reach.firsts.tolist(), *reach.counts.tolist()]
+        for place, along, axis in zip(
+            (table.DIVISOR_DEPTH, table.DIVISOR_HEIGHT, table.DIVISOR_WIDTH),
+            self.counts,
+            (depth, height, width),
+            strict=True,
+        ):
+            own[place] = base + len(behind)
+            each = place == table.DIVISOR_WIDTH
+            behind += (along if each else np.broadcast_to(along, axis.output)).tolist()
+        own[table.EACH_COLUMN] = int(self.counts[2].size > 1)
+        own[table.TILE_WINDOWS] = tile
+        sizes = {table.TOTALS: n * total.itemsize, table.DIVISORS: n * 8, table.RESULTS: 0}
+        grain = 1
+        if self.walk is trees.sum_trees:
+            grain = self._bands(own, sizes)
+        elif self.walk is sum_sparsely:
+            sizes[table.PARTS] = 3 * DIGITS * total.itemsize
+        dense = self.memories[1].dense(channels)
+        if not dense:
+            sizes[table.RESULTS] = n * result.itemsize
+        own[table.CELL_BYTES], own[table.RESULT_BYTES] = held.itemsize, written.itemsize
+        own[table.TOTAL_BYTES] = total.itemsize
+        x = cells(held, lanes, Order(truth=dtype.kind == "b"))
+        totals, output = cells(total, lanes), cells(written, lanes)
+        divisors = cells(total if total.kind == "f" else np.float64, lanes)
+        half = mantissa(dtype)
+        own |= {
+            table.FILL_DIVISORS: address(sums.fill_divisors, divisors=divisors),
+            table.FINISH_ROW: address(
+                sums.finish_row, totals=totals, divisors=divisors, output=output,
+                half=mantissa(result), divide=int(self.divide),
+            ),
+        }  # fmt: skip
+        if not dense:
+            own[table.SPREAD_ROW] = address(spread_lines, line=output, target=output)
+        if self.adder is sum_cells:
+            kinds: dict[str, Any] = {"source": x, "totals": totals, "parts": totals}
+            own[table.ADD_TAPS] = address(sum_cells, **kinds, half=half)
+        elif self.adder is not None:
+            stride = width.stride if self.adder is sums.add_line else 0
+            kinds = {"source": x, "totals": totals, "stride": stride, "half": half}
+            own[table.ADD_TAPS] = address(self.adder, **kinds)
+        else:
+            own |= {
+                table.FRAME_ROW: address(trees.frame_row, source=x, line=totals, half=half),
+                table.JOIN_LINES: address(trees.join_lines, first=totals, line=totals),
+                table.TREE_DOWN: address(trees.tree_down, frames=totals, totals=totals),
+                table.TREE_ALONG: address(trees.tree_along, line=totals, parts=totals),
+            }
+        scratch = 64
+        for place, size in sizes.items():
+            own[place] = scratch - 64
+            scratch += rounded_up(size, 64)
+        whole = {} if self.walk is sum_sparsely else {"scratch": cells(np.uint8)}
+        memories = (*self.memories, self.memories[1])
+        numbers = make_table(geometry, False, memories, SUMS, own, behind)
+        walk = address(self.walk, **whole)
+        return Launch(walk, numbers, scratch, self.rows, self.work, SPREAD, grain)
+
+    def _bands(self, own: dict[int, int], sizes: dict[int, int]) -> int:
+        """How rows lie in the scratch while they become trees; rows of a task."""
+        depth, height, width = three_axes(self.geometry)
+        channels, item = self.geometry.channels, self.dtypes[1].itemsize
+        frame = ((width.output - 1) * width.stride + width.span) * channels
+        frame = rounded_up(frame, BYTES // item) + 2 * (BYTES // item)
+        line = frame * item
+        # Rows that the band shares with the next are summed again: at most as many as its own.
+        fit = (BAND_BYTES // line - height.span) // (2 * height.stride)
+        band = min(height.output, max(fit, -(-height.span // height.stride)))
+        held = (band - 1) * height.stride + height.span
+        own[table.BAND], own[table.FRAME_CELLS] = band, frame
+        own[table.FRAME_LOW] = width.pad_low * channels
+        levels = min(depth.kernel, depth.size).bit_length() + depth.kernel.bit_length()
+        sizes[table.TOTALS] = band * line
+        sizes[table.FRAMES] = held * line
+        sizes[table.PARTS] = (levels + 2) * line
+        return max(1, band // 2)
+
+
+def _regular(reach: Reach, axis: Axis) -> bool:
+    """Whether windows are at the distance that the axis says, and have as many taps."""
+    steps = np.diff(reach.firsts)
+    found = bool((steps == axis.stride).all() and (reach.counts == axis.kernel).all())
+    return found and int(reach.firsts[0]) == -axis.pad_low

@@ -1,0 +1,179 @@
+"""The plans of sums and averages, and of the gradient of the average."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...rules import sums as rules
+from ...rules.arrays import Storage, is_half
+from ...rules.axis import Axis
+from ...rules.call import Call
+from ...rules.geometry import Geometry
+from ...rules.quotients import EXACT, halves, rounded_quotients
+from ..protocol import Entry
+from .compile.launch import Launch, prepare_drivers, run
+from .memory import Memory, place_of
+from .plan import Plan
+from .summing import ONE, Summing
+
+_NO_INDICES = np.empty((1, 1, 1, 1), np.int64)
+
+
+class SumPlan(Plan):
+    """A call of sums or averages, or of the gradient of the average."""
+
+    def __init__(self, call: Call, storages: tuple[Storage, ...]) -> None:
+        division = call.division
+        assert division is not None
+        self._call, self._division = call, division
+        geometry, result = call.geometry, division.dtype
+        source, target = (place_of(storage, geometry) for storage in storages)
+        backward = call.part == "backward"
+        self._ordered = rules.in_order(geometry, backward)
+        self._counts = rules.counted_taps(geometry, division)
+        total = rules.accumulator(call.dtype, result)
+        taps = math.prod(geometry.kernel)
+        bound = taps * (1 if call.dtype.kind == "b" else 2 ** (8 * call.dtype.itemsize))
+        if total.kind in "iu" and bound < 2**31:
+            total = np.dtype(np.int32)
+        self._copied = source.copied or not source.memory.dense(geometry.channels)
+        memory = source.memory
+        if self._copied:
+            sizes = geometry.outputs if backward else geometry.sizes
+            memory = _in_order(geometry, sizes)
+        # NumPy rounds float64 to 16 bits, and divides what is not exact in float64.
+        self._large = result.kind in "iu" and bound >= EXACT and division.divisor != 1
+        written = result
+        if is_half(result) and total != np.float32:
+            written = np.dtype(np.float64)
+        if self._large:
+            written = total = np.dtype(np.int64)
+        self._written = written
+        self._kept = written == result and not target.copied
+        if not self._kept:
+            target = place_of(Storage.in_order(storages[1].shape, written), geometry)
+        self._passes: list[Summing] = []
+        self._launches: list[Launch] | None = None
+        if backward:
+            self._plan_backward(total, memory, target.memory)
+        else:
+            counts = [ONE] * len(geometry.axes) if self._large else self._counts
+            reaches = [rules.window_reach(axis) for axis in geometry.axes]
+            dtypes = call.dtype, total, written
+            if self._large and call.dtype.itemsize == 8:
+                # Halves of 32 bits: the high ones have a sign if the integers have one.
+                self._halves = [np.dtype(np.uint32), np.dtype(f"{call.dtype.kind}4")]
+                memory = _in_order(geometry, geometry.sizes)
+                for half in self._halves:
+                    dtypes = half, total, written
+                    self._passes.append(
+                        Summing(
+                            geometry,
+                            reaches,
+                            counts,
+                            self._ordered,
+                            dtypes,
+                            (memory, target.memory),
+                        )
+                    )
+            else:
+                self._halves = []
+                self._passes.append(
+                    Summing(
+                        geometry, reaches, counts, self._ordered, dtypes, (memory, target.memory)
+                    )
+                )
+        self.reason = f"backend numba, {self._passes[-1].walk.__name__}: {self._passes[-1].reason}"
+
+    def _plan_backward(self, total: np.dtype[Any], source: Memory, target: Memory) -> None:
+        """What each window passes on, where it is divided; then the sums of that."""
+        call, geometry = self._call, self._call.geometry
+        self._halves = []
+        if any((along != 1).any() for along in self._counts) or call.dtype != total:
+            axes = tuple(Axis(axis.output, axis.output, 1, 1, 1, 0, 0) for axis in geometry.axes)
+            whole = _in_order(geometry, geometry.outputs)
+            self._passes.append(
+                Summing(
+                    replace(geometry, axes=axes),
+                    [rules.window_reach(axis) for axis in axes],
+                    self._counts,
+                    True,
+                    (call.dtype, total, total),
+                    (source, whole),
+                )
+            )
+            source = whole
+        reaches = [rules.cell_reach(axis) for axis in geometry.axes]
+        axes = tuple(
+            Axis(reach.size, axis.size, reach.most, 1, reach.step, -int(reach.firsts[0]), 0)
+            for reach, axis in zip(reaches, geometry.axes, strict=True)
+        )
+        ones = [ONE] * len(axes)
+        dtypes = total, total, self._division.dtype
+        memories = source, target
+        self._passes.append(
+            Summing(replace(geometry, axes=axes), reaches, ones, self._ordered, dtypes, memories)
+        )
+
+    def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> None:
+        """Fill the output."""
+        launches = self._launches or self._launched()
+        (x,), (output,) = inputs, outputs
+        if self._copied:
+            x = x.astype(x.dtype.newbyteorder("="), order="C")
+        made = output if self._kept else np.empty(output.shape, self._written)
+        if self._halves:
+            words = np.ascontiguousarray(x)[..., np.newaxis].view(np.uint32)
+            parts = []
+            for number, launch in enumerate(launches):
+                half = np.ascontiguousarray(words[..., number]).view(self._halves[number])
+                part = np.empty(output.shape, np.int64)
+                run(launch, half, part, _NO_INDICES)
+                parts.append(part)
+            output[...] = self._quotients(parts[1], parts[0])
+            return
+        if len(launches) == 2:
+            passed = np.empty(x.shape, self._passes[0].dtypes[2])
+            run(launches[0], x, passed, _NO_INDICES)
+            x = passed
+        run(launches[-1], x, made, _NO_INDICES)
+        if self._large:
+            output[...] = self._quotients(*halves(made))
+        elif made is not output:
+            with np.errstate(all="ignore"):
+                output[...] = made.astype(output.dtype)
+
+    def _quotients(self, high: np.ndarray, low: np.ndarray) -> np.ndarray:
+        counts, behind = self._counts, self._call.geometry.channels_last
+        divisors = np.ones(1, np.int64)
+        for number, along in enumerate(counts):
+            after = len(counts) - 1 - number + behind
+            divisors = divisors * along.reshape(-1, *(1,) * after)
+        return rounded_quotients(high, low, divisors, self._division.dtype)
+
+    def prepare(self, complete: bool) -> None:
+        """Compile, or load, what `run` needs."""
+        self._launched()
+        prepare_drivers(max(each.work for each in self._passes))
+
+    def entry(self) -> Entry | None:
+        """Machine code for one thread that needs no Python, or None."""
+        if self._copied or not self._kept or self._large or len(self._passes) > 1:
+            return None
+        (launch,) = self._launched()
+        return Entry(launch.address, launch.table, launch.scratch, launch.rows)
+
+    def _launched(self) -> list[Launch]:
+        if self._launches is None:
+            self._launches = [each.launch() for each in self._passes]
+        return self._launches
+
+
+def _in_order(geometry: Geometry, sizes: tuple[int, ...]) -> Memory:
+    """The memory of an array in C order with these spatial sizes."""
+    shape = geometry.with_spatial(geometry.lead, sizes)
+    return place_of(Storage.in_order(shape, np.dtype(np.uint8)), geometry).memory

@@ -1,0 +1,94 @@
+"""Cells made what they are summed in, and sums made what is written."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba.core import types
+
+from .halves import rounded_bits, single_of
+from .types import INT64, Vector, constants, operation, resized, scalar_type, vector_type
+
+# Added to a float64 below 2**51 in magnitude, it leaves no place for a fraction: the sum is rounded
+# to the nearest integer, of two to the even one, which stands in its last bits.
+_INTEGERS = 1.5 * 2.0**52
+
+
+def summand(builder, values, cells, target, half):
+    """`as_sum`, written in LLVM's language."""
+    element = cells.element
+    kind = vector_type(target)
+    if cells.order.truth:
+        truths = builder.icmp_unsigned("!=", values, ir.Constant(values.type, None))
+        return builder.zext(truths, kind)
+    if half:
+        values, element = single_of(builder, values, half), types.float32
+    if isinstance(element, types.Float):
+        return values if element is target.element else builder.fpext(values, kind)
+    if isinstance(target.element, types.Float):
+        convert = builder.sitofp if element.signed else builder.uitofp
+        return convert(values, kind)
+    return resized(builder, values, element, target)
+
+
+def quotient_of(builder, sums, target, divisors):
+    """Sums over divisors, which are floats; without divisors, the sums as they are divided."""
+    if not isinstance(target.element, types.Float):
+        sums = builder.sitofp(sums, divisors.type)
+    return builder.fdiv(sums, divisors)
+
+
+def result_of(builder, values, element, cells, half):
+    """Sums or quotients of some type, rounded to that of cells."""
+    kind = vector_type(cells.vector)
+    lanes = values.type.count
+    if half:
+        return builder.trunc(rounded_bits(builder, values, half), kind)
+    if isinstance(cells.element, types.Float):
+        if isinstance(element, types.Float):
+            return values if values.type == kind else builder.fptrunc(values, kind)
+        convert = builder.sitofp if element.signed else builder.uitofp
+        return convert(values, kind)
+    if isinstance(element, types.Float):
+        magic = constants(lanes, ir.DoubleType(), [_INTEGERS] * lanes)
+        word = ir.VectorType(INT64, lanes)
+        bits = builder.bitcast(builder.fadd(values, magic), word)
+        values = builder.sub(bits, builder.bitcast(magic, word))
+        element = types.int64
+    return resized(builder, values, element, cells.vector)
+
+
+@operation
+def as_sum(typing, vector, sums, half):
+    """Cells as they are summed."""
+    target = sums.vector
+
+    def generate(context, builder, signature, arguments):
+        return summand(builder, arguments[0], vector, target, half.literal_value)
+
+    return Vector(target.element, vector.lanes)(vector, sums, half), generate
+
+
+@operation
+def as_result(typing, sums, divisors, cells, half, divide):
+    """Sums, divided if that is wanted, as the cells that are written.
+
+    Integers become the nearest one, of two the even one; quotients are below 2**51.
+    """
+    element = sums.element
+
+    def generate(context, builder, signature, arguments):
+        values, numbers, *_ = arguments
+        kind = element
+        if divide.literal_value:
+            values = quotient_of(builder, values, sums, numbers)
+            kind = divisors.element
+        return result_of(builder, values, kind, cells, half.literal_value)
+
+    return cells.vector(sums, divisors, cells, half, divide), generate
+
+
+@operation
+def zero_of(typing, cells):
+    """Zero, as a cell."""
+    kind = scalar_type(cells.element)
+    return cells.element(cells), lambda context, *_: ir.Constant(kind, 0)
