@@ -26,11 +26,16 @@ WITHOUT_EXAMPLES = {
     "BackendStatus",
     "BackendUnavailable",
     "PoolResult",
+    "avgpool1d_backward",
+    "avgpool3d",
+    "avgpool3d_backward",
     "maxpool1d_backward",
     "maxpool3d_backward",
     "maxunpool1d",
     "maxunpool3d",
     "set_default_backend",
+    "sumpool1d",
+    "sumpool3d",
 }
 GUESTS = {"torch", "jax", "dask", "numba"}
 

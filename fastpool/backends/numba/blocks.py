@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
 
 from ...rules.geometry import Geometry
 from . import table
 from .kernels.writing import LINE
 from .memory import PAST_BYTES, Memory
 from .table import three_axes
+from .vectors.summing import DIVIDED, MULTIPLIED, SHIFTED
 from .vectors.types import BYTES, MASKED_BITS, MASKS
 from .vectors.windows import Block
 
@@ -63,7 +67,7 @@ def block_of(
     block = Block(
         depth.kernel, height.kernel, width.kernel, height.stride, 1 if pixels else width.stride,
         rows, int(line and width.dilation == 1), int(flat), 0 if pixels else 1 if line else 2,
-        0, 0, half,
+        0, half,
     )  # fmt: skip
     if not indices:
         return block
@@ -76,6 +80,24 @@ def block_of(
     if itemsize < 4 and depth.kernel == 1 and block.height << bits <= 256:
         return block._replace(code_size=least, row_bits=bits)
     return block._replace(code_size=4)
+
+
+def summed(block: Block, dtype: np.dtype[Any], half: int, divisor: int) -> tuple[Block, float]:
+    """The block of sums, and what they are multiplied with or divided by."""
+    if dtype.kind == "f" or half:
+        if abs(divisor).bit_count() == 1:
+            return block._replace(divided=MULTIPLIED), 1 / divisor
+    elif divisor > 0 and divisor.bit_count() == 1 and divisor <= MOST_TAPS:
+        return block._replace(divided=SHIFTED + divisor.bit_length() - 1), 0.0
+    return block._replace(divided=DIVIDED), float(divisor)
+
+
+def zeros_beside(geometry: Geometry, numbers: dict[int, int], lanes: int) -> int:
+    """Zeros on each side of where a row outside is read: as far as a block may read beyond."""
+    width = three_axes(geometry)[2]
+    ends = (width.output - 1) * width.stride + width.span - width.size
+    beyond = max(width.pad_low, ends, 0) * geometry.channels
+    return beyond + numbers[table.BLOCK_REACH] + 2 * lanes * max(numbers[table.LANE_STRIDE], 1)
 
 
 def fills_vectors(geometry: Geometry, lanes: int) -> bool:

@@ -11,13 +11,24 @@ import numpy as np
 
 from ...rules.arrays import infinity_bits, is_half
 from ...rules.call import Call
+from ...rules.sums import counted_taps
 from . import table
-from .blocks import FAR, NEAR, block_numbers, block_of, planes_together, written_past
+from .blocks import (
+    FAR,
+    NEAR,
+    block_numbers,
+    block_of,
+    planes_together,
+    pools_in_blocks,
+    summed,
+    written_past,
+    zeros_beside,
+)
 from .choice import Choice, Codes, choose, choose_codes
 from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
 from .kernels import merge, reduce, staging
-from .kernels.block_rows import fill_names, pool_rows
+from .kernels.block_rows import fill_names, fill_zeros, pool_rows
 from .kernels.direct import direct_rows
 from .kernels.ring import ring_rows
 from .kernels.wide import wide_rows
@@ -35,6 +46,28 @@ DENSE_CELLS = 8192
 # Bytes that are fetched before they are needed: up to 1.25 times faster from memory.
 AHEAD = 4096
 _INDEX_TYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.int64}
+
+
+def sums_in_blocks(call: Call) -> bool:
+    """Whether a sum or an average is pooled in registers: cells, sums and results are alike.
+
+    All are divided by one number.
+    """
+    division = call.division
+    if division is None or call.dtype != division.dtype or not pools_in_blocks(call.geometry):
+        return False
+    small = call.dtype.kind == "f" or is_half(call.dtype) or call.dtype.itemsize <= 2
+    if not small or call.dtype.kind == "b":
+        return False
+    counts = counted_taps(call.geometry, division)
+    return all(along.size == 1 for along in counts) and abs(divisor_of_all(call)) < 2**22
+
+
+def divisor_of_all(call: Call) -> int:
+    """What all sums are divided by, where that is one number."""
+    assert call.division is not None
+    counts = counted_taps(call.geometry, call.division)
+    return math.prod(int(along[0]) for along in counts)
 
 
 class ForwardSetup:
@@ -69,6 +102,11 @@ class ForwardSetup:
         self.block = block_of(
             geometry, item, self.flat, mantissa(call.dtype), self.index_size > 0, self.choice.loose
         )
+        self.divisor = 0.0
+        if call.division is not None:
+            divisor = divisor_of_all(call)
+            half = mantissa(call.dtype)
+            self.block, self.divisor = summed(self.block, self.dtype, half, divisor)
         depth, height, _ = three_axes(geometry)
         rows, self.together = 1, 1
         if self.choice.walk is direct_rows:
@@ -209,6 +247,11 @@ def _blocks(setup: ForwardSetup) -> tuple[dict[int, int], int]:
     depth, _, width = three_axes(geometry)
     lanes, channels = choice.lanes, geometry.channels
     names = block_numbers(geometry, block, lanes)
+    codes = (names[table.ZONE] + lanes) * block.code_size
+    if block.divided:
+        names[table.ZONE] = zeros_beside(geometry, names, lanes)
+        names[table.DIVISOR] = int(np.float64(setup.divisor).view(np.int64))
+        codes = 2 * names[table.ZONE] * item
     stage, line = width.size * channels * item, width.output * channels
     own = dict.fromkeys(FORWARD.places, 0) | names
     own |= {
@@ -241,7 +284,7 @@ def _blocks(setup: ForwardSetup) -> tuple[dict[int, int], int]:
     scratch = _placed(
         own,
         {
-            table.FIRSTS: (names[table.ZONE] + lanes) * block.code_size,
+            table.FIRSTS: codes,
             table.COLUMNS: 4 * (columns + lanes),
             table.STAGE: rows * stage + lanes * lanes * item,
             table.LINE: lines * item,
@@ -249,6 +292,8 @@ def _blocks(setup: ForwardSetup) -> tuple[dict[int, int], int]:
             table.NUMBERS: 8 * table.RUN_NUMBERS,
         },
     )
+    if block.divided:
+        own[table.FIRSTS] += codes // 2
     return own, scratch
 
 
@@ -309,6 +354,8 @@ def _block_functions(setup: ForwardSetup, values: Any, indices: Any) -> dict[int
     if block.code_size:
         codes = Cells(CODES[block.code_size], setup.choice.lanes)
         found[table.FILL_TABLES] = address(fill_names, codes=codes)
+    elif block.divided:
+        found[table.FILL_TABLES] = address(fill_zeros, codes=values)
     return found
 
 

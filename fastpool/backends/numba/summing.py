@@ -80,7 +80,7 @@ class Summing:
             apart = width.stride if channels == 1 else (width.stride - 1) * MOST_STRIDE + 1
             regular = _regular(self.reaches[2], width)
             self.adder = sums.add_line if regular and apart <= MOST_STRIDE else sums.add_reached
-            self.reason = "one tap after the other"
+            reason = "one tap after the other"
         elif (
             self._framed(height)
             and self._framed(width)
@@ -90,10 +90,11 @@ class Summing:
             )
         ):
             self.walk = trees.sum_trees
-            self.reason = "trees, a band of rows at a time"
+            reason = "trees, a band of rows at a time"
         else:
             self.walk, self.adder = sum_sparsely, sum_cells
-            self.reason = "trees, cell by cell, as most taps lie outside, or windows vary"
+            reason = "trees, cell by cell, as most taps lie outside, or windows vary"
+        self.reason = f"backend numba, {self.walk.__name__}: {reason}"
         if self.adder is sum_cells or (self.adder is sums.add_reached and channels == 1):
             self.lanes = 1
 

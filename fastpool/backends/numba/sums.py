@@ -16,6 +16,7 @@ from ...rules.geometry import Geometry
 from ...rules.quotients import EXACT, halves, rounded_quotients
 from ..protocol import Entry
 from .compile.launch import Launch, prepare_drivers, run
+from .forward import ForwardSetup, sums_in_blocks
 from .memory import Memory, place_of
 from .plan import Plan
 from .summing import ONE, Summing
@@ -35,12 +36,14 @@ class SumPlan(Plan):
         backward = call.part == "backward"
         self._ordered = rules.in_order(geometry, backward)
         self._counts = rules.counted_taps(geometry, division)
-        total = rules.accumulator(call.dtype, result)
+        total = self._total = rules.accumulator(call.dtype, result)
         taps = math.prod(geometry.kernel)
         bound = taps * (1 if call.dtype.kind == "b" else 2 ** (8 * call.dtype.itemsize))
         if total.kind in "iu" and bound < 2**31:
             total = np.dtype(np.int32)
-        self._copied = source.copied or not source.memory.dense(geometry.channels)
+        self._blocks = not backward and sums_in_blocks(call)
+        dense = self._blocks or source.memory.dense(geometry.channels)
+        self._copied = source.copied or not dense
         memory = source.memory
         if self._copied:
             sizes = geometry.outputs if backward else geometry.sizes
@@ -56,7 +59,7 @@ class SumPlan(Plan):
         self._kept = written == result and not target.copied
         if not self._kept:
             target = place_of(Storage.in_order(storages[1].shape, written), geometry)
-        self._passes: list[Summing] = []
+        self._passes: list[Summing | ForwardSetup] = []
         self._launches: list[Launch] | None = None
         if backward:
             self._plan_backward(total, memory, target.memory)
@@ -64,7 +67,10 @@ class SumPlan(Plan):
             counts = [ONE] * len(geometry.axes) if self._large else self._counts
             reaches = [rules.window_reach(axis) for axis in geometry.axes]
             dtypes = call.dtype, total, written
-            if self._large and call.dtype.itemsize == 8:
+            self._halves = []
+            if self._blocks:
+                self._passes.append(ForwardSetup(call, (memory, target.memory)))
+            elif self._large and call.dtype.itemsize == 8:
                 # Halves of 32 bits: the high ones have a sign if the integers have one.
                 self._halves = [np.dtype(np.uint32), np.dtype(f"{call.dtype.kind}4")]
                 memory = _in_order(geometry, geometry.sizes)
@@ -81,13 +87,12 @@ class SumPlan(Plan):
                         )
                     )
             else:
-                self._halves = []
                 self._passes.append(
                     Summing(
                         geometry, reaches, counts, self._ordered, dtypes, (memory, target.memory)
                     )
                 )
-        self.reason = f"backend numba, {self._passes[-1].walk.__name__}: {self._passes[-1].reason}"
+        self.reason = self._passes[-1].reason
 
     def _plan_backward(self, total: np.dtype[Any], source: Memory, target: Memory) -> None:
         """What each window passes on, where it is divided; then the sums of that."""
@@ -137,7 +142,7 @@ class SumPlan(Plan):
             output[...] = self._quotients(parts[1], parts[0])
             return
         if len(launches) == 2:
-            passed = np.empty(x.shape, self._passes[0].dtypes[2])
+            passed = np.empty(x.shape, self._total)
             run(launches[0], x, passed, _NO_INDICES)
             x = passed
         run(launches[-1], x, made, _NO_INDICES)

@@ -60,8 +60,7 @@ FORWARD = Layout(
     ITEM_SIZE CODE_SIZE INDEX_SIZE INFINITY SLICE_STEP ROW_STEP COLUMN_STEP ROW_BITS TILE SLOTS
     PITCH PHASES RING_STEP BATCH STAGE_STEP OUTPUT_STEP INDICES_STEP LINE_INDEX_SIZE GROUP
     LAST_PLANE DENSE_STRIDE DENSE_CELLS AHEAD BLOCK_ROWS BLOCK_REACH BLOCK_LENGTH BLOCK_LANES
-    LANE_STRIDE PIXELS TOGETHER LONGEST ZONE TOUCHED END
-    WRITTEN_PAST
+    LANE_STRIDE PIXELS TOGETHER LONGEST ZONE TOUCHED END WRITTEN_PAST DIVISOR
     POOL_ROWS REDUCE MERGE COMBINE COPY_ROW EMIT STAGE_ROWS SPREAD_VALUES SPREAD_INDICES
     MEND_ROW FILL_TABLES
     RING CODES PREFIX PREFIX_CODES FIRSTS COLUMNS STAGE DENSE DENSE_CODES LINE LINE_INDICES NUMBERS
@@ -99,10 +98,11 @@ FORWARD = Layout(
     PIXELS,  # whether a block holds the channels of one window
     TOGETHER,  # planes in a run, at most
     LONGEST,  # groups of a plane in a run, at most
-    ZONE,  # cells of a row of windows whose first taps may lie outside
+    ZONE,  # cells of a row of windows whose first taps may lie outside; of sums, zeros on a side
     TOUCHED,  # whether the rows of a group are read once before, in order
     END,  # cells of the input's memory, where rows of windows may run over; else 0
     WRITTEN_PAST,  # whether windows are written past the caches
+    DIVISOR,  # the bits of the float64 that sums are multiplied with, or divided by
     # The functions for one row: their addresses, 0 for what is not needed.
     POOL_ROWS,
     REDUCE,

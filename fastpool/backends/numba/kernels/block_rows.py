@@ -21,6 +21,7 @@ from ..table import (
     CODES_AT,
     COLUMN_STEP,
     COLUMNS_AT,
+    DIVISOR,
     FURTHEST,
     HEIGHT,
     INSIDE,
@@ -48,7 +49,8 @@ from ..table import (
     ZONE,
 )
 from ..vectors.memory import address_of, byte_at, cells_of, fence, lanes, set_cell, touch
-from ..vectors.windows import PAST, pool_block
+from ..vectors.windows import pool_block
+from ..vectors.writing import PAST
 from . import signatures
 from .places import axis
 
@@ -76,7 +78,7 @@ def pool_rows(x, output, places, table, run, block):
         if touched:
             for d in range(run[NEAREST], run[FURTHEST]):
                 touch_all(origin + d * run[PLANE_STEP] + run[ABOVE] * run[LINE_STEP], touched)
-        lines = (origin, *shape)
+        lines = (origin, *shape, table[DIVISOR])
         to = values, run[VALUES_STEP], indices, run[PLACES_STEP]
         start = 0
         while start < length:
@@ -119,6 +121,14 @@ def fill_names(codes, table, scratch):
         outside = pad - j // channels * stride
         tap = (outside + dilation - 1) // dilation if outside > 0 else 0
         set_cell(codes, j, tap * table[COLUMN_STEP])
+    return 0
+
+
+@kernel(signatures.FILL)
+def fill_zeros(codes, table, scratch):
+    """Zeros where sums find rows that lie outside, and on both sides of it."""
+    for j in range(-table[ZONE], table[ZONE]):
+        set_cell(codes, j, 0)
     return 0
 
 

@@ -49,17 +49,21 @@ class Reading:
         pointer = pointer_to(builder, line, at, self.kind)
         if not self.edge:
             return self.seen(builder.load(pointer, align=1))
-        weakest = least(self.x)
-        if self.block.half:
-            weakest = self.infinity - 0x8000 if self.x.order.sign > 0 else self.infinity
-            weakest = ir.Constant(self.kind.element, weakest)
-        fill = broadcast(builder, weakest, self.lanes)
+        fill = broadcast(builder, self.fill, self.lanes)
         if self.x.element.bitwidth < MASKED_BITS:
             return self.seen(self.slid(line, at, fill))
         # The same for all lines, so that it is made once.
         mask = lanes_near(builder, at, self.cells[2], self.lanes)
         arguments = [pointer, INT32(1), mask, fill]
         return self.seen(call_masked(builder, "load", self.x, self.kind, arguments))
+
+    @property
+    def fill(self):
+        """What cells outside are taken as: the weakest one."""
+        if not self.block.half:
+            return least(self.x)
+        weakest = self.infinity - 0x8000 if self.x.order.sign > 0 else self.infinity
+        return ir.Constant(self.kind.element, weakest)
 
     def slid(self, line, at, fill):
         """A vector of cells of a line that has as many, those outside being filled.
@@ -84,7 +88,7 @@ class Reading:
 
         To see cells twice changes nothing, neither an extreme nor the first place that has it.
         """
-        above, below, nearest, furthest = self.rows[3:]
+        above, below, nearest, furthest = self.rows[3:7]
         back, row = INT64(back), INT64(row)
         return self.clamped(back, nearest, furthest), self.clamped(row, above, below)
 

@@ -22,8 +22,8 @@ from llvmlite import ir
 from numba.core import types
 
 from .lanes import replaces, sort_key_of
-from .memory import call_masked, lanes_near, past_caches, pointer_to
-from .reading import Reading
+from .memory import pointer_to
+from .summing import Summing
 from .types import (
     INT32,
     INT64,
@@ -37,13 +37,10 @@ from .types import (
     unpack,
     vector_type,
 )
+from .writing import Writing
 
 # The types of codes, by their bytes.
 CODES: dict[int, Any] = {1: types.uint8, 2: types.uint16, 4: types.int32}
-
-# What is written past the caches begins at multiples of so many bytes, as NumPy's large arrays do.
-# Of whole vectors, which begin at whole lines, it takes 0.95 to 1.0 of the time.
-PAST = 16
 
 
 class Block(NamedTuple):
@@ -59,8 +56,9 @@ class Block(NamedTuple):
     flat: int  # whether codes become positions in the plane
     columns: int  # of a block's windows: one, as many as lanes, or those of a table (0, 1, 2)
     row_bits: int  # where the row begins in a code that is taken apart for that; 0 if none is
-    code_size: int  # bytes of a code; 0 for none
     half: int  # of 16-bit floats, the bits of the mantissa; else 0
+    divided: int = 0  # what becomes of sums, see `summing`; 0 for extremes
+    code_size: int = 0  # bytes of a code; 0 for none
 
     @property
     def height(self) -> int:
@@ -83,13 +81,14 @@ def pool_block(typing, block, edge, x, places, rows, cells, names, written):
         The types of cells and indices.
     rows : tuple
         The address of the first row of cells, the bytes to the next row and to the next slice;
-        the rows of the block that lie inside, from which on and up to which, and its slices.
+        the rows of the block that lie inside, from which on and up to which, and its slices; the
+        bits of the float64 that sums are multiplied with, or divided by.
     cells : tuple
         The first window's first cell, the cells from one tap to the next, and those of a row.
     names : tuple
         What a tap back, down, and to the right add to a code, and the latter two to a position;
         where the codes of first taps inside stand, and the columns of a row; the position of the
-        first tap.
+        first tap. Of sums there are zeros where else codes stand, and on both sides of it.
     written : tuple
         The addresses of the first row of the output and of indices, each with the bytes to the
         next; the place of the block in its row, and the number of windows from there on; whether
@@ -97,7 +96,8 @@ def pool_block(typing, block, edge, x, places, rows, cells, names, written):
     """
     kind = unpack(Block, block.literal_value)
     ways = edge.literal_value > 0, edge.literal_value > 1
-    never = ways[1] and not kind.half and not isinstance(x.element, types.Float)
+    exact = kind.divided > 0 or not (kind.half or isinstance(x.element, types.Float))
+    never = ways[1] and exact
     codes = Cells(CODES[kind.code_size], x.lanes) if kind.code_size else None
 
     def generate(context, builder, signature, arguments):
@@ -108,17 +108,19 @@ def pool_block(typing, block, edge, x, places, rows, cells, names, written):
             [part_of(value, number) for number in range(len(group))]
             for value, group in zip(arguments[4:], signature.args[4:], strict=True)
         ]
-        return _Pooling(builder, kind, *ways, x, codes, places, *groups).write()
+        if kind.divided:
+            return Summing(builder, kind, *ways, x, *groups).write()
+        return Pooling(builder, kind, *ways, x, codes, places, *groups).write()
 
     return types.boolean(block, edge, x, places, rows, cells, names, written), generate
 
 
-class _Pooling(Reading):
+class Pooling(Writing):
     """The code of one block, as it is written."""
 
     def __init__(self, builder, block, edge, care, x, codes, places, rows, cells, names, written):
-        super().__init__(builder, block, edge, care, x, rows, cells)
-        self.codes, self.places, self.names, self.written = codes, places, names, written
+        super().__init__(builder, block, edge, care, x, rows, cells, written)
+        self.codes, self.places, self.names = codes, places, names
         self.joined: dict[Any, Any] = {}  # extremes over rows of a slice, from one up to another
 
     def write(self):
@@ -230,33 +232,3 @@ class _Pooling(Reading):
         if position.type.element.width < 64:
             base = builder.trunc(base, position.type.element)
         return builder.add(position, broadcast(builder, base, self.lanes))
-
-    def store(self, address, step, row, values, cells):
-        """Write a row of windows."""
-        builder, kind, count = self.builder, vector_type(cells.vector), self.written[5]
-        line = self.offset(address, step, row)
-        pointer = pointer_to(builder, line, self.written[4], kind)
-        if not self.edge:
-            self.store_all(values, pointer, cells)
-            return
-        full = builder.icmp_signed(">=", count, INT64(self.lanes))
-        with builder.if_else(full) as (every_lane, some):
-            with every_lane:
-                builder.store(values, pointer, align=1)
-            with some:
-                mask = lanes_near(builder, INT64(0), count, self.lanes)
-                arguments = [values, pointer, INT32(1), mask]
-                call_masked(builder, "store", cells, ir.VoidType(), arguments)
-
-    def store_all(self, values, pointer, cells):
-        """Write every lane: past the caches, if that is wanted of the channels of one window."""
-        builder = self.builder
-        if self.block.columns:
-            builder.store(values, pointer, align=1)
-            return
-        with builder.if_else(builder.trunc(self.written[6], ir.IntType(1))) as (past, near):
-            with past:
-                size = min(self.lanes * cells.element.bitwidth // 8, PAST)
-                builder.store(values, pointer, align=size).set_metadata(*past_caches(builder))
-            with near:
-                builder.store(values, pointer, align=1)
