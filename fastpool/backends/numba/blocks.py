@@ -9,10 +9,11 @@ import numpy as np
 
 from ...rules.geometry import Geometry
 from . import table
+from .division import division_by
 from .kernels.writing import LINE
 from .memory import PAST_BYTES, Memory
 from .table import three_axes
-from .vectors.summing import DIVIDED, MULTIPLIED, SHIFTED
+from .vectors.adding import DIVIDED, SHIFTED
 from .vectors.types import BYTES, MASKED_BITS, MASKS
 from .vectors.windows import Block
 
@@ -84,12 +85,12 @@ def block_of(
 
 def summed(block: Block, dtype: np.dtype[Any], half: int, divisor: int) -> tuple[Block, float]:
     """The block of sums, and what they are multiplied with or divided by."""
-    if dtype.kind == "f" or half:
-        if abs(divisor).bit_count() == 1:
-            return block._replace(divided=MULTIPLIED), 1 / divisor
-    elif divisor > 0 and divisor.bit_count() == 1 and divisor <= MOST_TAPS:
-        return block._replace(divided=SHIFTED + divisor.bit_length() - 1), 0.0
-    return block._replace(divided=DIVIDED), float(divisor)
+    divided, number = division_by(divisor)
+    if dtype.kind != "f" and not half:
+        divided, number = DIVIDED, float(divisor)
+        if divisor > 0 and divisor.bit_count() == 1 and divisor <= MOST_TAPS:
+            divided = SHIFTED + divisor.bit_length() - 1
+    return block._replace(divided=divided), number
 
 
 def zeros_beside(geometry: Geometry, numbers: dict[int, int], lanes: int) -> int:

@@ -11,7 +11,6 @@ import numpy as np
 
 from ...rules.arrays import infinity_bits, is_half
 from ...rules.call import Call
-from ...rules.sums import counted_taps
 from . import table
 from .blocks import (
     FAR,
@@ -27,6 +26,7 @@ from .blocks import (
 from .choice import Choice, Codes, choose, choose_codes
 from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
+from .division import divided_by_one, divisor_of_all
 from .kernels import merge, reduce, staging
 from .kernels.block_rows import fill_names, fill_zeros, pool_rows
 from .kernels.direct import direct_rows
@@ -59,15 +59,7 @@ def sums_in_blocks(call: Call) -> bool:
     small = call.dtype.kind == "f" or is_half(call.dtype) or call.dtype.itemsize <= 2
     if not small or call.dtype.kind == "b":
         return False
-    counts = counted_taps(call.geometry, division)
-    return all(along.size == 1 for along in counts) and abs(divisor_of_all(call)) < 2**22
-
-
-def divisor_of_all(call: Call) -> int:
-    """What all sums are divided by, where that is one number."""
-    assert call.division is not None
-    counts = counted_taps(call.geometry, call.division)
-    return math.prod(int(along[0]) for along in counts)
+    return divided_by_one(call)
 
 
 class ForwardSetup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,12 +12,15 @@ from ...rules.call import Call
 from ...rules.geometry import Geometry
 from . import table
 from .compile.jit import address, cells
+from .compile.launch import SPREAD, Launch
+from .division import divided_by_one, division_by, divisor_of_all
 from .kernels.indices import LANES
-from .kernels.pull import sum_rows
+from .kernels.pull import pull_planes, sum_rows
 from .kernels.translate import copy_rows, translate_codes, translate_rows
 from .kernels.writing import LINE
-from .memory import PAST_BYTES, Memory
-from .table import rounded_up, three_axes
+from .memory import PAST_BYTES, Memory, held_as
+from .table import PULL, make_table, rounded_up, three_axes
+from .vectors.halves import mantissa
 from .vectors.pulling import Pull
 from .vectors.types import BYTES, pack
 
@@ -68,6 +71,41 @@ def writes_past(geometry: Geometry, itemsize: int) -> bool:
     return math.prod(geometry.input_shape) * itemsize >= PAST_BYTES
 
 
+class PullSetup:
+    """The backward pass of an average of small windows: each cell sums what its windows pass on.
+
+    Parameters
+    ----------
+    call : Call
+        Such a pass, for which `sums_pull` is true.
+    memories : tuple of Memory
+        Of what is read, and of what is written.
+    """
+
+    reason = "backend numba, pull_planes: each cell sums what its windows pass on"
+
+    def __init__(self, call: Call, memories: tuple[Memory, Memory]) -> None:
+        self._call, self._memories = call, memories
+        self.work = math.prod(call.geometry.input_shape)
+
+    def launch(self) -> Launch:
+        """The kernel and its table: everything is compiled, or loaded."""
+        call, geometry = self._call, self._call.geometry
+        source, target = self._memories
+        pull = split_rows(call, held_as(call.dtype), mantissa(call.dtype))
+        numbers = make_table(geometry, False, (target, source, source), PULL, pull.numbers)
+        walk = address(pull_planes, scratch=cells(np.uint8))
+        rows = geometry.planes * three_axes(geometry)[1].size
+        return Launch(walk, numbers, pull.scratch, rows, self.work, SPREAD, 1)
+
+
+def sums_pull(call: Call, memories: Sequence[Memory]) -> bool:
+    """Whether the gradient of an average is pulled: there is one divisor, and windows are small."""
+    if len(call.geometry.axes) == 3 or not divided_by_one(call):
+        return False
+    return can_pull(call.geometry, memories)
+
+
 class Rows(NamedTuple):
     """The kernel's part of the table, and its bytes of scratch."""
 
@@ -77,7 +115,8 @@ class Rows(NamedTuple):
 
 def split_rows(call: Call, dtype: np.dtype, half: int) -> Rows:
     """How rows of windows and of cells lie in the scratch."""
-    geometry, index_dtype = call.geometry, call.index_dtype or np.dtype(np.int64)
+    geometry, named = call.geometry, call.division is None
+    index_dtype = call.index_dtype or np.dtype(np.int64)
     _, height, width = three_axes(geometry)
     item, sums = dtype.itemsize, np.dtype(np.float32) if half else dtype
     wide = sums.itemsize
@@ -99,7 +138,7 @@ def split_rows(call: Call, dtype: np.dtype, half: int) -> Rows:
     if row <= piece or apart:
         piece = 2**62
     lead = rounded_up((columns - 1) * channels, LINE)
-    batched = height.stride == width.stride == 1 and units <= row
+    batched = named and height.stride == width.stride == 1 and units <= row
     if batched:
         pitch = units = row
     else:
@@ -111,14 +150,22 @@ def split_rows(call: Call, dtype: np.dtype, half: int) -> Rows:
     shift_bytes = rounded_up(4 * (width.output * channels + LINE), LINE)
     x, sum_cells, codes = cells(dtype, many), cells(sums), cells(np.uint8, many)
     narrow = call.window and index_dtype == np.uint8
-    if narrow:
+    translate, divided, divisor = 0, 0, 0.0
+    if not named:
+        divided, divisor = division_by(divisor_of_all(call))
+    elif narrow:
         whole = cells(np.uint8)
         translate = address(translate_codes, places=whole, taps=whole, shifts=whole)
     else:
         taps, shifts = cells(np.uint8, LANES), cells(np.int32, LANES)
         places = cells(index_dtype, LANES)
         translate = address(translate_rows, places=places, taps=taps, shifts=shifts)
-    kinds = {"output": x, "codes": codes, "gradients": sum_cells, "cells": sum_cells}
+    kinds: dict[str, Any] = {
+        "output": x,
+        "codes": codes if named else None,
+        "gradients": sum_cells,
+        "cells": sum_cells,
+    }
     # Bytes that are read for each vector of windows, and so for its cells.
     read = many / height.stride * (1 if line else 1 / width.stride)
     numbers = {
@@ -138,10 +185,13 @@ def split_rows(call: Call, dtype: np.dtype, half: int) -> Rows:
         table.BYTES_ALONE: int(narrow),
         table.PAST: int(writes_past(geometry, item)),
         table.AHEAD_VALUES: round(read * item),
-        table.AHEAD_INDICES: round(read * index_dtype.itemsize),
+        table.AHEAD_INDICES: round(read * index_dtype.itemsize) if named else 0,
+        table.GRADIENT_DIVISOR: int(np.float64(divisor).view(np.int64)),
         table.TRANSLATE_ROWS: translate,
-        table.COPY_ROWS: address(copy_rows, x=x, gradients=sum_cells, half=half),
-        table.SUM_ROWS: address(sum_rows, **kinds, pull=pack(pull), pixels=int(apart), half=half),
+        table.COPY_ROWS: address(copy_rows, x=x, gradients=sum_cells, half=half, divided=divided),
+        table.SUM_ROWS: address(
+            sum_rows, **kinds, pull=pack(pull), pixels=int(apart), named=int(named), half=half
+        ),
     }
     rows = (held - pull.rows + 1) * height.stride + height.stride
     scratch = 2 * LINE + size * (wide + 1) + shift_bytes + rows * row * wide

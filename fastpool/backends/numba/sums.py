@@ -19,6 +19,7 @@ from .compile.launch import Launch, prepare_drivers, run
 from .forward import ForwardSetup, sums_in_blocks
 from .memory import Memory, place_of
 from .plan import Plan
+from .pulls import PullSetup, sums_pull
 from .summing import ONE, Summing
 
 _NO_INDICES = np.empty((1, 1, 1, 1), np.int64)
@@ -59,15 +60,17 @@ class SumPlan(Plan):
         self._kept = written == result and not target.copied
         if not self._kept:
             target = place_of(Storage.in_order(storages[1].shape, written), geometry)
-        self._passes: list[Summing | ForwardSetup] = []
+        self._halves: list[np.dtype[Any]] = []
+        self._passes: list[Summing | ForwardSetup | PullSetup] = []
         self._launches: list[Launch] | None = None
-        if backward:
+        if backward and sums_pull(call, (target.memory, memory)):
+            self._passes.append(PullSetup(call, (memory, target.memory)))
+        elif backward:
             self._plan_backward(total, memory, target.memory)
         else:
             counts = [ONE] * len(geometry.axes) if self._large else self._counts
             reaches = [rules.window_reach(axis) for axis in geometry.axes]
             dtypes = call.dtype, total, written
-            self._halves = []
             if self._blocks:
                 self._passes.append(ForwardSetup(call, (memory, target.memory)))
             elif self._large and call.dtype.itemsize == 8:
@@ -97,7 +100,6 @@ class SumPlan(Plan):
     def _plan_backward(self, total: np.dtype[Any], source: Memory, target: Memory) -> None:
         """What each window passes on, where it is divided; then the sums of that."""
         call, geometry = self._call, self._call.geometry
-        self._halves = []
         if any((along != 1).any() for along in self._counts) or call.dtype != total:
             axes = tuple(Axis(axis.output, axis.output, 1, 1, 1, 0, 0) for axis in geometry.axes)
             whole = _in_order(geometry, geometry.outputs)

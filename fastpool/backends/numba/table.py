@@ -216,7 +216,7 @@ WINDOWS, PAIRS = GATHER.places
 PULL = Layout(
     """
     ITEM_BYTES SUM_BYTES INDEX_BYTES HELD BUFFER_UNITS SHIFT_BYTES PITCH_UNITS UNITS LEAD TAP_STEP
-    PHASES_ALONG PIECE BATCHED BYTES_ALONE PAST AHEAD_VALUES AHEAD_INDICES
+    PHASES_ALONG PIECE BATCHED BYTES_ALONE PAST AHEAD_VALUES AHEAD_INDICES GRADIENT_DIVISOR
     TRANSLATE_ROWS COPY_ROWS SUM_ROWS
     """
 )
@@ -238,7 +238,8 @@ PULL = Layout(
     PAST,  # whether vectors are written past the caches
     AHEAD_VALUES,  # bytes of the next block that are fetched with each vector of windows
     AHEAD_INDICES,
-    # The functions for some rows: their addresses.
+    GRADIENT_DIVISOR,  # of an average: the bits of the float64 that gradients are divided by
+    # The functions for some rows: their addresses, 0 for what is not needed.
     TRANSLATE_ROWS,
     COPY_ROWS,
     SUM_ROWS,

@@ -69,12 +69,14 @@ from .translate import COPY, TRANSLATE, fill_shifts
 from .writing import LINE, clear, move, write_out, write_rows
 
 # Rows of cells, from the sums to the output; `x` and `places` are the addresses of what comes next.
-PULL = Signature("output codes gradients cells table h low count x places", "pull pixels half")
+PULL = Signature(
+    "output codes gradients cells table h low count x places", "pull pixels named half"
+)
 translate_rows_at, copy_rows_at, sum_rows_at = TRANSLATE.call, COPY.call, PULL.call
 
 
 @inlined
-def sum_line(pull, some, rows, cells, line, table, taps, ahead):
+def sum_line(pull, some, few, rows, cells, line, table, taps, ahead):
     """The sums of cells side by side, of windows that lie there too; what to read ahead next."""
     (codes, gradients), (to, stop, at) = rows, line
     windows, many = (table[PITCH_UNITS], table[CHANNELS]), lanes(cells)
@@ -84,27 +86,35 @@ def sum_line(pull, some, rows, cells, line, table, taps, ahead):
             prefetch(byte_at(values), 0)
             prefetch(byte_at(indices), 0)
         values, indices = values + table[AHEAD_VALUES], indices + table[AHEAD_INDICES]
-        pull_cells(pull, some, codes, gradients, cells, at, to, windows, taps)
+        pull_cells(pull, some, few, codes, gradients, cells, at, to, windows, taps)
         to += step
         at += many
     return values, indices
 
 
 @inlined
-def sum_pixels(pull, some, rows, cells, to, table, taps, ahead):
-    """`sum_line` for each pixel of a row, where windows are apart."""
-    width, _, _, stride, _, pad, _ = axis(table, WIDTH)
+def sum_pixels(pull, some, named, rows, cells, to, table, taps, ahead):
+    """`sum_line` for each pixel of a row, where windows are apart.
+
+    Where windows are not named, those that have no tap for a pixel must be left out.
+    """
+    width, _, kernel_size, stride, _, pad, _ = axis(table, WIDTH)
     channels, (wanted, less) = table[CHANNELS], taps
     for w in range(width):
         window = (w + pad) // stride
         tap = wanted + w + pad - window * stride
         line = to + w * channels, to + (w + 1) * channels, window * channels
-        ahead = sum_line(pull, some, rows, cells, line, table, (tap, less), ahead)
+        if not named and w + pad - window * stride + table[TAP_STEP] - stride >= kernel_size:
+            ahead = sum_line(pull, some, 1, rows, cells, line, table, (tap, less), ahead)
+        else:
+            ahead = sum_line(pull, some, 0, rows, cells, line, table, (tap, less), ahead)
     return ahead
 
 
 @kernel(PULL)
-def sum_rows(output, codes, gradients, cells, table, h, low, count, x, places, pull, pixels, half):
+def sum_rows(
+    output, codes, gradients, cells, table, h, low, count, x, places, pull, pixels, named, half
+):
     """Write `count` rows of cells from row `h` on, which windows from row `low` on reach."""
     _, _, kernel_size, stride, _, pad, _ = axis(table, HEIGHT)
     row_cells, ahead, past = table[WIDTH + SIZE] * table[CHANNELS], (x, places), table[PAST]
@@ -126,13 +136,13 @@ def sum_rows(output, codes, gradients, cells, table, h, low, count, x, places, p
             line = to, to + part, at
             if pixels:
                 if some:
-                    ahead = sum_pixels(pull, 1, rows, cells, to, table, taps, ahead)
+                    ahead = sum_pixels(pull, 1, named, rows, cells, to, table, taps, ahead)
                 else:
-                    ahead = sum_pixels(pull, 0, rows, cells, to, table, taps, ahead)
+                    ahead = sum_pixels(pull, 0, named, rows, cells, to, table, taps, ahead)
             elif some:
-                ahead = sum_line(pull, 1, rows, cells, line, table, taps, ahead)
+                ahead = sum_line(pull, 1, 0, rows, cells, line, table, taps, ahead)
             else:
-                ahead = sum_line(pull, 0, rows, cells, line, table, taps, ahead)
+                ahead = sum_line(pull, 0, 0, rows, cells, line, table, taps, ahead)
             if piece < length:
                 write_out(shifted(output, number * step + begin), cells, part, past, half)
             at += units
@@ -162,7 +172,9 @@ def pull_planes(x, output, places, scratch, table, first_row, last_row):
     shifts = begin + size + size * wide
     cells = shifts + table[SHIFT_BYTES]
     clear(scratch, begin + size, size * wide)
-    fill_shifts(shifts, table[BYTES_ALONE], table, scratch)
+    named = table[TRANSLATE_ROWS]  # 0 where every window gives to all its cells
+    if named:
+        fill_shifts(shifts, table[BYTES_ALONE], table, scratch)
     row = first_row
     while row < last_row:
         plane, h, stop = rows_of_plane(row, last_row, height)
@@ -178,7 +190,8 @@ def pull_planes(x, output, places, scratch, table, first_row, last_row):
             kept = max(0, low + held - first)
             if kept:
                 gone = (first - low) * pitch
-                move(scratch, codes, codes + gone, kept * pitch)
+                if named:
+                    move(scratch, codes, codes + gone, kept * pitch)
                 move(scratch, gradients, gradients + gone * wide, kept * pitch * wide)
             low, last = first, (stop - 1 + pad) // stride
             held = min(table[HELD], last + 1 - low)
@@ -190,7 +203,7 @@ def pull_planes(x, output, places, scratch, table, first_row, last_row):
                     rows = min(held - slot, outputs - oh)
                     source = at + oh * table[INDICES + ROW] * index
                     indices = source, own, shifts, numbers, oh, rows
-                    if translate_rows_at(table[TRANSLATE_ROWS], indices) >= 0:
+                    if named and translate_rows_at(named, indices) >= 0:
                         return 0
                     source = of + oh * table[OUTPUT + ROW] * item
                     copy_rows_at(table[COPY_ROWS], (source, values, numbers, rows))

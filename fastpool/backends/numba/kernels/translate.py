@@ -8,6 +8,7 @@ from ..compile.jit import inlined
 from ..compile.signature import Signature, kernel
 from ..table import (
     CHANNELS,
+    GRADIENT_DIVISOR,
     HEIGHT,
     INDICES,
     OUTPUT,
@@ -19,6 +20,7 @@ from ..table import (
     WIDTH,
     WINDOW,
 )
+from ..vectors.adding import passed_on
 from ..vectors.halves import single
 from ..vectors.lanes import (
     below,
@@ -41,8 +43,9 @@ BEYOND = 64  # codes that are written at a time, at most
 
 # Rows of indices become taps; 0 if one is bad, else -1.
 TRANSLATE = Signature("places taps shifts table oh rows")
-# Rows of gradients are copied to where the taps lie, 16-bit floats as float32.
-COPY = Signature("x gradients table rows", "half")
+# Rows of gradients are copied to where the taps lie, 16-bit floats as float32, and divided if they
+# are those of averages.
+COPY = Signature("x gradients table rows", "half divided")
 
 
 @inlined
@@ -146,14 +149,16 @@ def read_vector(row, start, stop):
 
 
 @kernel(COPY)
-def copy_rows(x, gradients, table, rows, half):
+def copy_rows(x, gradients, table, rows, half, divided):
     """Rows of gradients, with zeros up to the next row."""
     many, units, length = lanes(x), table[UNITS], table[WIDTH + OUTPUTS] * table[CHANNELS]
     row_step, row_pitch = table[OUTPUT + ROW], table[PITCH_UNITS]
     end = rows * length if row_step == length else length  # of rows that follow each other
+    number = table[GRADIENT_DIVISOR]
     for _ in range(rows):
         for j in range(0, length, many):  # what is read behind a row is written over
-            store(gradients, j, single(read_vector(x, j, end), half))
+            values = single(read_vector(x, j, end), half)
+            store(gradients, j, passed_on(values, number, divided))
         for j in range(length, max(units, length + 1), many):
             store(gradients, j, splat(0, gradients))
         x, gradients = shifted(x, row_step), shifted(gradients, row_pitch)

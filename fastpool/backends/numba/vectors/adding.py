@@ -6,7 +6,11 @@ from llvmlite import ir
 from numba.core import types
 
 from .halves import rounded_bits, single_of
-from .types import INT64, Vector, constants, operation, resized, scalar_type, vector_type
+from .types import INT64, Vector, broadcast, constants, operation, resized, scalar_type, vector_type
+
+# What becomes of sums: they are multiplied with a number, divided by it, or shifted, by what is
+# beyond the last of these.
+MULTIPLIED, DIVIDED, SHIFTED = 1, 2, 3
 
 # Added to a float64 below 2**51 in magnitude, it leaves no place for a fraction: the sum is rounded
 # to the nearest integer, of two to the even one, which stands in its last bits.
@@ -35,6 +39,15 @@ def quotient_of(builder, sums, target, divisors):
     if not isinstance(target.element, types.Float):
         sums = builder.sitofp(sums, divisors.type)
     return builder.fdiv(sums, divisors)
+
+
+def multiple_of(builder, values, vector, bits, divided):
+    """Floats times the number with these bits, or over it."""
+    number = builder.bitcast(bits, ir.DoubleType())
+    if vector.element is types.float32:
+        number = builder.fptrunc(number, ir.FloatType())
+    number = broadcast(builder, number, vector.lanes)
+    return builder.fdiv(values, number) if divided == DIVIDED else builder.fmul(values, number)
 
 
 def result_of(builder, values, element, cells, half):
@@ -85,6 +98,19 @@ def as_result(typing, sums, divisors, cells, half, divide):
         return result_of(builder, values, kind, cells, half.literal_value)
 
     return cells.vector(sums, divisors, cells, half, divide), generate
+
+
+@operation
+def passed_on(typing, vector, bits, divided):
+    """Floats times, or over, the float64 with these bits; see `summing`. Or as they are."""
+
+    def generate(context, builder, signature, arguments):
+        values, number, _ = arguments
+        if not divided.literal_value:
+            return values
+        return multiple_of(builder, values, vector, number, divided.literal_value)
+
+    return vector(vector, bits, divided), generate
 
 
 @operation

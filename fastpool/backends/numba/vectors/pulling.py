@@ -39,7 +39,7 @@ class Pull(NamedTuple):
 
 
 @generated
-def pull_cells(typing, pull, some, codes, gradients, cells, at, to, windows, wanted):
+def pull_cells(typing, pull, some, few, codes, gradients, cells, at, to, windows, wanted):
     """Add what windows give to the cells that they name, and store all cells in their order.
 
     Parameters
@@ -48,9 +48,12 @@ def pull_cells(typing, pull, some, codes, gradients, cells, at, to, windows, wan
         A packed `Pull`.
     some : int
         Whether as few rows of windows as may be reach these cells.
+    few : int
+        Whether one window along each row is left out: the first one.
     codes, gradients, cells : Cells
         The taps that windows name, what they give, both from the first row of windows on; and
-        where the cells go. Windows that do not exist give zeros.
+        where the cells go. Windows that do not exist give zeros. Without taps, windows give to all
+        their cells.
     at, to : int
         The window of the first cell's phase, and that cell.
     windows : tuple
@@ -63,7 +66,7 @@ def pull_cells(typing, pull, some, codes, gradients, cells, at, to, windows, wan
     lanes, vector = cells.lanes, vector_type(cells.vector)
 
     def generate(context, builder, signature, arguments):
-        _, _, codes_, gradients_, cells_, at, to, windows, wanted = arguments
+        _, _, _, codes_, gradients_, cells_, at, to, windows, wanted = arguments
         pitch, back = (builder.extract_value(windows, number) for number in range(2))
         first, less = (builder.extract_value(wanted, number) for number in range(2))
         add = builder.fadd if isinstance(cells.element, types.Float) else builder.add
@@ -71,13 +74,15 @@ def pull_cells(typing, pull, some, codes, gradients, cells, at, to, windows, wan
         def added(total, row, column, later, tap):
             place = builder.add(builder.add(at, INT64(later)), builder.mul(pitch, INT64(row)))
             place = builder.sub(place, builder.mul(back, INT64(column)))
+            pointer = pointer_to(builder, gradients_, place, vector)
+            sums = add(total, builder.load(pointer, align=1))
+            if isinstance(codes, types.NoneType):
+                return sums
             number = builder.sub(first, builder.mul(less, INT64(row)))
             number = builder.trunc(builder.add(number, INT64(tap)), scalar_type(codes.element))
             pointer = pointer_to(builder, codes_, place, vector_type(codes.vector))
             code = builder.load(pointer, align=1)
             named = builder.icmp_unsigned("==", code, broadcast(builder, number, lanes))
-            pointer = pointer_to(builder, gradients_, place, vector)
-            sums = add(total, builder.load(pointer, align=1))
             return builder.select(named, sums, total)
 
         if some.literal_value and kind.fewer == kind.rows:
@@ -87,7 +92,8 @@ def pull_cells(typing, pull, some, codes, gradients, cells, at, to, windows, wan
             later, phase = divmod(kind.turn + number, kind.phases)
             total = ir.Constant(vector, None)
             for row in range(rows):
-                for column in reversed(range(-(-(kind.columns - phase) // kind.step))):
+                columns = -(-(kind.columns - phase) // kind.step) - few.literal_value
+                for column in reversed(range(columns)):
                     total = added(total, row, column, later, phase + column * kind.step)
             found.append(total)
         for number, values in enumerate(_in_turns(builder, found)):
@@ -96,7 +102,7 @@ def pull_cells(typing, pull, some, codes, gradients, cells, at, to, windows, wan
         return context.get_dummy_value()
 
     return types.void(
-        pull, some, codes, gradients, cells, types.int64, types.int64, windows, wanted
+        pull, some, few, codes, gradients, cells, types.int64, types.int64, windows, wanted
     ), generate
 
 

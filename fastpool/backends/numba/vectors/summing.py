@@ -10,19 +10,19 @@ of windows that have it. So the taps of each window come in row-major order::
 
 from __future__ import annotations
 
+from typing import Any
+
 from llvmlite import ir
 from numba.core import types
 
-from .adding import result_of, summand
+from .adding import SHIFTED, multiple_of, result_of, summand
 from .types import INT64, Vector, broadcast, constants, vector_type
 from .writing import Writing
 
 # Added to a float32 below 2**22 in magnitude, it leaves no place for a fraction: the sum is rounded
 # to the nearest integer, of two to the even one, which stands in its last bits.
 _INTEGERS = 1.5 * 2.0**23
-# `Block.divided`: sums are multiplied with a number, divided by it, or shifted by what is beyond.
-MULTIPLIED, DIVIDED, SHIFTED = 1, 2, 3
-_WIDER = {
+_WIDER: dict[Any, Any] = {
     types.int8: types.int16,
     types.uint8: types.uint16,
     types.int16: types.int32,
@@ -37,10 +37,10 @@ class Summing(Writing):
         super().__init__(builder, block, edge, care, x, rows, cells, written)
         self.zeros, self.number = names[5], rows[7]
         if isinstance(x.element, types.Float) or block.half:
-            element = types.float64 if x.element is types.float64 else types.float32
-        else:  # twice as wide
+            element: Any = types.float64 if x.element is types.float64 else types.float32
+        else:
             element = _WIDER[x.element]
-        self.sums = Vector(element, x.lanes)
+        self.sums: Any = Vector(element, x.lanes)
 
     def write(self):
         """Everything; there is nothing to be done again."""
@@ -114,14 +114,9 @@ class Summing(Writing):
 
     def quotient(self, total):
         """Sums of floats, times a number or over it, and rounded."""
-        builder, element = self.builder, self.sums.element
-        number = builder.bitcast(self.number, ir.DoubleType())
-        if element is types.float32:
-            number = builder.fptrunc(number, ir.FloatType())
-        number = broadcast(builder, number, self.lanes)
-        divided = self.block.divided == DIVIDED
-        total = builder.fdiv(total, number) if divided else builder.fmul(total, number)
-        return result_of(builder, total, element, self.x, self.block.half)
+        builder, half = self.builder, self.block.half
+        values = multiple_of(builder, total, self.sums, self.number, self.block.divided)
+        return result_of(builder, values, self.sums.element, self.x, half)
 
     def whole_quotient(self, total):
         """Sums of integers over a number, to the nearest integer, of two to the even one."""

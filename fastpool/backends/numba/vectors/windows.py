@@ -57,7 +57,7 @@ class Block(NamedTuple):
     columns: int  # of a block's windows: one, as many as lanes, or those of a table (0, 1, 2)
     row_bits: int  # where the row begins in a code that is taken apart for that; 0 if none is
     half: int  # of 16-bit floats, the bits of the mantissa; else 0
-    divided: int = 0  # what becomes of sums, see `summing`; 0 for extremes
+    divided: int = 0  # what becomes of sums, see `adding`; 0 for extremes
     code_size: int = 0  # bytes of a code; 0 for none
 
     @property
