@@ -57,7 +57,7 @@ class SumPlan(Plan):
         if self._large:
             written = total = np.dtype(np.int64)
         self._written = written
-        self._kept = written == result and not target.copied
+        self._kept = written == result and not (target.copied or self._large)
         if not self._kept:
             target = place_of(Storage.in_order(storages[1].shape, written), geometry)
         self._halves: list[np.dtype[Any]] = []
