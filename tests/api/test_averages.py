@@ -26,7 +26,7 @@ CASES = {
         {"kernel_size": 3, "stride": 2, "padding": ((1, 3),), "ceil_mode": True},
         {"kernel_size": 9, "stride": 1, "padding": ((5, 8),), "dilation": 2},
         {"kernel_size": 67, "stride": 3, "padding": ((40, 33),)},
-        {"kernel_size": 500, "stride": 70, "padding": ((1400, 1497),), "dilation": 3},
+        {"kernel_size": 90, "stride": 40, "padding": ((266, 250),), "dilation": 3},
     )),
     2: ((7, 20), (
         {"kernel_size": 2},
@@ -35,12 +35,12 @@ CASES = {
         {"kernel_size": (9, 11), "stride": 1, "padding": (5, 6)},
         {"kernel_size": (13, 7), "stride": (2, 1), "padding": ((12, 9), (5, 1)),
          "dilation": (1, 2)},
-        {"kernel_size": (2, 200), "stride": (1, 9), "padding": ((0, 0), (199, 188))},
+        {"kernel_size": (2, 100), "stride": (3, 9), "padding": ((0, 0), (99, 90))},
     )),
     3: ((4, 5, 18), (
         {"kernel_size": 2},
         {"kernel_size": (2, 2, 3), "stride": (1, 2, 2), "padding": ((1, 0), (0, 1), (2, 1))},
-        {"kernel_size": (5, 3, 6), "stride": 1, "padding": ((2, 3), (1, 1), (4, 0))},
+        {"kernel_size": (5, 3, 6), "stride": (1, 2, 3), "padding": ((2, 3), (1, 1), (4, 0))},
         {"kernel_size": (2, 60, 2), "stride": (2, 9, 3), "padding": ((1, 0), (57, 58), (0, 0))},
     )),
 }  # fmt: skip
