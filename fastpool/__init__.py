@@ -1,7 +1,7 @@
-"""fastpool: exact and fast max pooling for NumPy arrays on the CPU."""
+"""fastpool: exact and fast max and min pooling for NumPy arrays on the CPU."""
 
 from .api.execute import PoolResult
-from .api.maximum import (
+from .api.extremes import (
     maxpool1d,
     maxpool1d_backward,
     maxpool2d,
@@ -11,6 +11,12 @@ from .api.maximum import (
     maxunpool1d,
     maxunpool2d,
     maxunpool3d,
+    minpool1d,
+    minpool1d_backward,
+    minpool2d,
+    minpool2d_backward,
+    minpool3d,
+    minpool3d_backward,
 )
 from .api.warmup import warmup
 from .backends.protocol import BackendUnavailable
@@ -34,6 +40,12 @@ __all__ = [
     "maxunpool1d",
     "maxunpool2d",
     "maxunpool3d",
+    "minpool1d",
+    "minpool1d_backward",
+    "minpool2d",
+    "minpool2d_backward",
+    "minpool3d",
+    "minpool3d_backward",
     "set_default_backend",
     "use_backend",
     "warmup",

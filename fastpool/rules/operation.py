@@ -33,3 +33,4 @@ class Operation:
 
 
 MAXIMUM = Operation("max", picks_cell=True, idempotent=True, sign=1)
+MINIMUM = Operation("min", picks_cell=True, idempotent=True, sign=-1)
