@@ -1,4 +1,4 @@
-"""Time of maxpool2d."""
+"""Time of maxpool2d, and of minpool2d beside it."""
 
 from . import common
 
@@ -57,6 +57,22 @@ class Dtypes:
 
     def time_forward(self, case, dtype, backend):
         """One call into preallocated outputs."""
+        self.call()
+
+
+class Minimum:
+    """minpool2d into preallocated outputs: it should take the times of maxpool2d."""
+
+    params = ([common.TINY, common.STEM, common.LARGE], common.BACKENDS, common.RESULTS)
+    param_names = ("case", "backend", "result")
+    repeat = (5, 50, 1.0)
+
+    def setup(self, case, backend, result):
+        self.number = common.calls_per_sample(case)
+        self.call = common.warm_forward(case, "NCHW", backend, result, function="minpool2d")
+
+    def time_minimum(self, case, backend, result):
+        """One call, on data that are where the call before left them."""
         self.call()
 
 

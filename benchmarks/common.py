@@ -82,11 +82,21 @@ def arranged(x: np.ndarray, arrangement: str) -> np.ndarray:
     return x
 
 
-def forward(x: np.ndarray, case: str, layout: str, backend: str, result: str) -> Callable[[], Any]:
-    """A call of maxpool2d that allocates its outputs."""
+def forward(
+    x: np.ndarray, case: str, layout: str, backend: str, result: str, function: str = "maxpool2d"
+) -> Callable[[], Any]:
+    """A call of a pooling that allocates its outputs.
+
+    Raises
+    ------
+    NotImplementedError
+        This commit does not have the function.
+    """
     _, kernel, stride, padding = CASES[case]
+    if not hasattr(fastpool, function):
+        raise NotImplementedError(f"no {function} at this commit")
     return partial(
-        fastpool.maxpool2d,
+        getattr(fastpool, function),
         x,
         kernel,
         stride,
@@ -120,10 +130,11 @@ def warm_forward(
     result: str,
     dtype: Any = np.float32,
     arrangement: str = ORDERED,
+    function: str = "maxpool2d",
 ) -> Callable[[], Any]:
-    """A warm call of maxpool2d into preallocated outputs."""
+    """A warm call of a pooling into preallocated outputs."""
     x = arranged(random_array(input_shape(case, layout), dtype), arrangement)
-    return warmed(forward(x, case, layout, backend, result))
+    return warmed(forward(x, case, layout, backend, result, function))
 
 
 @lru_cache(maxsize=1)

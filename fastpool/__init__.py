@@ -12,7 +12,7 @@ from .api.average import (
     sumpool3d,
 )
 from .api.execute import PoolResult
-from .api.maximum import (
+from .api.extremes import (
     maxpool1d,
     maxpool1d_backward,
     maxpool2d,
@@ -22,6 +22,12 @@ from .api.maximum import (
     maxunpool1d,
     maxunpool2d,
     maxunpool3d,
+    minpool1d,
+    minpool1d_backward,
+    minpool2d,
+    minpool2d_backward,
+    minpool3d,
+    minpool3d_backward,
 )
 from .api.warmup import warmup
 from .backends.protocol import BackendUnavailable
@@ -51,6 +57,12 @@ __all__ = [
     "maxunpool1d",
     "maxunpool2d",
     "maxunpool3d",
+    "minpool1d",
+    "minpool1d_backward",
+    "minpool2d",
+    "minpool2d_backward",
+    "minpool3d",
+    "minpool3d_backward",
     "set_default_backend",
     "sumpool1d",
     "sumpool2d",

@@ -59,6 +59,12 @@ _WORDS = {
     },
 }
 
+# By the name of the operation: what it picks.
+_PICKED = {
+    "max": {"extreme": "maximum", "Extreme": "Maximum", "extremes": "maxima"},
+    "min": {"extreme": "minimum", "Extreme": "Minimum", "extremes": "minima"},
+}
+
 _BACKEND = """\
 backend : {{"auto", "numpy", "numba"}}, optional
         What computes the result, the same to the bit; by default what `use_backend`,
@@ -84,7 +90,9 @@ def document(template: str, function: Function) -> str:
     first, last = function.layouts
     words = {
         **_WORDS[n],
+        **_PICKED.get(name, {}),
         "n": n,
+        "name": name,
         "pool": f"{name}pool{n}d",
         "unpool": f"maxunpool{n}d",
         "backward": f"{name}pool{n}d_backward",

@@ -48,11 +48,21 @@ SIZES = {
 TIMES = 10
 
 
+# The members whose functions take the arguments of a case.
+MEMBERS = tuple(
+    dict.fromkeys(
+        function.operation.name for function in FUNCTIONS.values() if function.operation.picks_cell
+    )
+)
+
+
 class Case(NamedTuple):
     """One pooling, which is run forward, backward and as an unpooling.
 
     Attributes
     ----------
+    member : str
+        The name of its operation.
     dimensions : int
         The number of spatial axes, which the functions' names say.
     shape : tuple of int
@@ -63,6 +73,7 @@ class Case(NamedTuple):
         What `arguments` mean for `shape`.
     """
 
+    member: str
     dimensions: int
     shape: tuple[int, ...]
     arguments: dict[str, Any]
@@ -71,7 +82,7 @@ class Case(NamedTuple):
     @property
     def pool(self) -> str:
         """The name of the forward pass."""
-        return f"maxpool{self.dimensions}d"
+        return f"{self.member}pool{self.dimensions}d"
 
     @property
     def backward(self) -> str:
@@ -85,7 +96,7 @@ class Case(NamedTuple):
 
 
 def random_case(rng: np.random.Generator, large: bool = False, before: Case | None = None) -> Case:
-    """A valid pooling of any number of axes, usually a small one.
+    """A valid pooling of any member and number of axes, usually a small one.
 
     Every argument takes all of its forms: paddings that differ from side to side, windows with
     gaps, "same", and so on. They are those of the case `before`, if there is one.
@@ -93,7 +104,8 @@ def random_case(rng: np.random.Generator, large: bool = False, before: Case | No
     while True:
         dimensions = int(rng.choice((1, 2, 3), p=(0.25, 0.5, 0.25)))
         dimensions = before.dimensions if before else dimensions
-        function, sizes = FUNCTIONS[f"maxpool{dimensions}d"], SIZES[dimensions]
+        member = before.member if before else str(rng.choice(MEMBERS))
+        function, sizes = FUNCTIONS[f"{member}pool{dimensions}d"], SIZES[dimensions]
 
         def each(bounds: tuple[int, int], count: int = dimensions) -> tuple[int, ...]:
             low, high = bounds
@@ -125,7 +137,7 @@ def random_case(rng: np.random.Generator, large: bool = False, before: Case | No
             )
         except ValueError:
             continue  # a window holds no cell, or the kernel does not fit
-        return Case(dimensions, shape, arguments, call.geometry)
+        return Case(member, dimensions, shape, arguments, call.geometry)
 
 
 def difference(a: np.ndarray, b: np.ndarray, any_nan: bool = False) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .call import Function
-from .operation import AVERAGE, MAXIMUM, SUM
+from .operation import AVERAGE, MAXIMUM, MINIMUM, SUM
 
 DIMENSIONS = (1, 2, 3)
 
@@ -11,11 +11,15 @@ DIMENSIONS = (1, 2, 3)
 def _rows() -> list[Function]:
     rows = []
     for n in DIMENSIONS:
-        pool = f"{MAXIMUM.name}pool{n}d"
+        for operation in (MAXIMUM, MINIMUM):
+            pool = f"{operation.name}pool{n}d"
+            rows += [
+                Function(pool, "forward", operation, n, ("x",)),
+                Function(f"{pool}_backward", "backward", operation, n, ("grad_output", "indices")),
+            ]
+        # An index says where its value belongs, whatever picked it: one unpooling serves both.
+        rows.append(Function(f"maxunpool{n}d", "unpool", MAXIMUM, n, ("x", "indices")))
         rows += [
-            Function(pool, "forward", MAXIMUM, n, ("x",)),
-            Function(f"{pool}_backward", "backward", MAXIMUM, n, ("grad_output", "indices")),
-            Function(f"maxunpool{n}d", "unpool", MAXIMUM, n, ("x", "indices")),
             Function(f"avgpool{n}d", "forward", AVERAGE, n, ("x",)),
             Function(f"avgpool{n}d_backward", "backward", AVERAGE, n, ("grad_output",)),
             Function(f"sumpool{n}d", "forward", SUM, n, ("x",)),

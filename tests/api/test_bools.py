@@ -11,6 +11,9 @@ from fastpool.cli import check
 # Layout, shape, kernel, stride, padding: one for every way to reduce and merge rows.
 CASES = {
     "blocks": ("NCHW", (2, 9, 75), 3, 1, 1),
+    "blocks far outside": ("NCHW", (2, 9, 75), (3, 7), (1, 3), (2, 6)),
+    "blocks of volumes": ("NCDHW", (2, 5, 6, 70), 3, 1, 2),
+    "volumes": ("NCDHW", (2, 4, 9, 40), (2, 8, 9), (1, 4, 2), (1, 4, 8)),
     "blocks of channels": ("NHWC", (2, 6, 9, 5), 3, 1, 1),
     "blocks of pixels": ("NHWC", (1, 7, 9, 70), 3, 2, 1),
     "apart": ("NCHW", (2, 8, 70), 2, 2, 0),
@@ -67,10 +70,26 @@ def test_gradients_become_the_byte_1_and_unpooled_values_keep_theirs(backend, in
     assert found.view(np.uint8).tolist() == [[0, 0, 0], [0, 1, 0], [0, 1, 0]]
 
 
+def test_the_first_false_wins_a_minimum(backend):
+    """Where there is none, the first cell inside, whatever its byte and those of others are."""
+    x = truths([[3, 0, 2, 1], [2, 0, 255, 1], [9, 1, 3, 0], [0, 0, 0, 128]])
+    output, indices = fastpool.minpool2d(x, 2, return_indices=True, backend=backend)
+    assert indices.tolist() == [[1, 2], [12, 11]]
+    assert output.view(np.uint8).tolist() == [[0, 2], [0, 0]]
+    x = truths([[250, 251, 252], [253, 254, 255], [1, 2, 3]])
+    output, indices = fastpool.minpool2d(x, 3, 1, 1, return_indices=True, backend=backend)
+    assert indices.tolist() == [[0, 0, 1], [0, 0, 1], [3, 3, 4]]
+    assert output.view(np.uint8).tolist() == [[250, 250, 251], [250, 250, 251], [253, 253, 254]]
+
+
 @pytest.mark.whole(backend="numba")
+@pytest.mark.parametrize("kind", ["max", "min"])
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_every_way_to_reduce(backend, case):
+def test_every_way_to_reduce(backend, case, kind):
     layout, shape, *window = case
+    name = f"{kind}pool{len(layout) - 2}d"
+    pool, backward = getattr(fastpool, name), getattr(fastpool, f"{name}_backward")
+    right = getattr(oracle, f"{kind}pool")
     rng = np.random.default_rng(0)
     # Only True, of bytes that mostly rise: the first cell inside wins, whatever its byte is.
     rising = np.arange(np.prod(shape)).reshape(shape) % 255 + 1
@@ -80,19 +99,18 @@ def test_every_way_to_reduce(backend, case):
             truths(rising),
             check.adversarial(rng, shape, np.dtype(bool), "bits"),
             truths(rng.integers(1, 256, shape) * (rng.random(shape) < 0.03)),
+            truths(rng.integers(1, 256, shape) * (rng.random(shape) < 0.97)),
         ):
-            expected = oracle.maxpool(x, *window, **options)
-            found = fastpool.maxpool2d(x, *window, return_indices=True, **options, backend=backend)
+            expected = right(x, *window, **options)
+            found = pool(x, *window, return_indices=True, **options, backend=backend)
             assert_same(found.output, expected[0])
             assert_same(found.indices, expected[1])
             for gradient in (found.output, truths(rng.integers(0, 256, found.output.shape))):
                 assert_same(
-                    fastpool.maxpool2d_backward(
-                        gradient, found.indices, shape, *window, **options, backend=backend
-                    ),
+                    backward(gradient, found.indices, shape, *window, **options, backend=backend),
                     oracle.scatter(gradient, found.indices, shape, True, *window, **options),
                 )
-        assert_same(fastpool.maxpool2d(x, *window, **options, backend=backend), found.output)
+        assert_same(pool(x, *window, **options, backend=backend), found.output)
 
 
 def test_only_true_means_the_first_cell_inside(backend):
@@ -113,14 +131,15 @@ def test_the_cases_above_need_every_way_to_reduce():
 
     chosen = []
     for layout, shape, *window in CASES.values():
-        windows = rules.windows("test", 2, *window, 1)
+        windows = rules.windows("test", len(layout) - 2, *window, 1)
         geometry = pooled("test", "x", shape, windows, False, layout)
         storages = (Storage.in_order(s, np.dtype(bool)) for s in (shape, geometry.output_shape))
         memories = tuple(memory.place_of(each, geometry).memory for each in storages)
         chosen.append(choice.choose(MAXIMUM, geometry, 1, False, (*memories, memories[1])))
     reducers = {name for name in vars(choice.reduce) if name.startswith("reduce_")}
     assert {case.reduce.__name__ for case in chosen if case.reduce} == reducers - {"reduce_line"}
-    assert {case.walk.__name__ for case in chosen} == {"direct_rows", "ring_rows", "wide_rows"}
+    walks = {"direct_rows", "ring_rows", "volume_rows", "wide_rows"}
+    assert {case.walk.__name__ for case in chosen} == walks
     assert {case.planes for case in chosen} == {False, True}
 
 

@@ -12,11 +12,10 @@ from fastpool.cli import check
 from fastpool.cli.adversarial import STYLES, adversarial, in_memory, usable_dtypes
 from fastpool.rules import calls
 from fastpool.rules.members import FUNCTIONS
-from fastpool.rules.operation import Operation
+from fastpool.rules.operation import MINIMUM
 
 DTYPES = usable_dtypes()
 FLOATS = {name: dtype for name, dtype in DTYPES.items() if dtype.kind not in "iub"}
-MINIMUM = Operation("min", picks_cell=True, idempotent=True, sign=-1)
 SLICES, SHIFTS = values.BySlices, values.ByShifts
 
 # Layout, shape, kernel, stride, padding, and the way that each is to go: a step for each axis, and

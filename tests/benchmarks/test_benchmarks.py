@@ -28,6 +28,7 @@ KINDS = {"time", "timeraw", "track", "peakmem"}
 HOOKS = {"setup", "teardown"}
 FUNCTIONS = {
     "forward": "maxpool2d",
+    "minimum": "minpool2d",
     "backward": "maxpool2d_backward",
     "unpool": "maxunpool2d",
 }

@@ -1,5 +1,6 @@
 """``python -m fastpool``: info, check and wrong usage."""
 
+import itertools
 import sys
 
 import numpy as np
@@ -46,6 +47,7 @@ def test_cases_have_any_number_of_axes():
     layouts = {case.arguments["layout"] for case in cases}
     assert layouts == {"NCW", "NWC", "NCHW", "NHWC", "NCDHW", "NDHWC"}
     assert {case.dimensions for case in cases} == {1, 2, 3}
+    assert {case.member for case in cases} == set(check.MEMBERS) == {"max", "min"}
     for case in cases:
         assert len(case.geometry.axes) == case.dimensions == len(case.arguments["kernel_size"])
         assert case.geometry.input_shape == case.shape
@@ -77,10 +79,10 @@ def test_check_sees_a_cell_that_differs(monkeypatch, capsys):
     assert main(["check", "--cases", "3", "--seed", "3"]) == 1
     assert "0 of 3 cases agree" in capsys.readouterr().out
     rng, found = np.random.default_rng(0), ""
-    for _ in range(30):
+    for _ in range(200):
         found += "\n".join(check.check_case(rng, check.random_case(rng), np.dtype(np.int32)))
-    for n in (1, 2, 3):
-        pool = f"maxpool{n}d"
+    for member, n in itertools.product(check.MEMBERS, (1, 2, 3)):
+        pool = f"{member}pool{n}d"
         for part in (", output", ", indices", ", values only", "_backward"):
             assert f"{pool}{part}: " in found
         assert f"maxunpool{n}d: " in found
@@ -93,14 +95,15 @@ def test_check_sees_a_broken_comparison(monkeypatch, capsys):
     from fastpool.backends.numpy import select
 
     def later_tap_wins(operation, best, taps, values, later):
-        above = values >= best
-        np.maximum(best, values, out=best)
-        np.maximum(taps, above * later, out=taps)
+        largest = operation.sign > 0
+        reached = values >= best if largest else values <= best
+        (np.maximum if largest else np.minimum)(best, values, out=best)
+        np.maximum(taps, reached * later, out=taps)
 
     monkeypatch.setattr(select, "_update", later_tap_wins)
     assert main(["check", "--cases", "60"]) == 1
     text = capsys.readouterr().out
-    assert "maxpool2d, indices" in text
+    assert "pool2d, indices" in text
     assert "60 of 60" not in text
 
 

@@ -33,6 +33,8 @@ WITHOUT_EXAMPLES = {
     "maxpool3d_backward",
     "maxunpool1d",
     "maxunpool3d",
+    "minpool1d_backward",
+    "minpool3d_backward",
     "set_default_backend",
     "sumpool1d",
     "sumpool3d",

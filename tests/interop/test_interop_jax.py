@@ -23,7 +23,7 @@ jax = pytest.importorskip("jax")
 jnp, lax = jax.numpy, jax.lax
 
 from fastpool.interop import jax as adapter  # noqa: E402  (it needs JAX)
-from fastpool.interop.jax import host, max_pool2d  # noqa: E402
+from fastpool.interop.jax import host, max_pool2d, min_pool2d  # noqa: E402
 
 WINDOWS = [
     (2,),
@@ -219,6 +219,28 @@ def test_gathering_and_scattering_are_transposes(x64):
         gathered.reshape(indices.shape), indices, x.shape, 3, 2, 1
     )
     assert_same(np.asarray(product), expected)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8", "uint32", "bool"])
+def test_a_minimum(dtype, layout):
+    """Values and gradient are those of arrays; the mapped axis is one more leading axis."""
+    for arguments in WINDOWS:
+        x = values((2, 9, 8, 3), dtype)
+        expected = fastpool.minpool2d(x, *arguments, layout=layout, return_indices=True)
+        pool = partial(min_pool2d, layout=layout)
+        assert_same(np.asarray(pool(x, *arguments)), expected.output)
+        mapped = jax.vmap(lambda x, a=arguments, pool=pool: pool(x, *a))(x)
+        assert_same(np.asarray(mapped), expected.output)
+        if dtype == "float32":
+            weights = values(expected.output.shape, style="random", seed=1)
+            loss = lambda x, a=arguments, p=pool, w=weights: (p(x, *a) * w).sum()  # noqa: E731
+            gradient = fastpool.minpool2d_backward(
+                weights, expected.indices, x.shape, *arguments, layout=layout
+            )
+            assert_same(np.asarray(jax.jit(jax.grad(loss))(x)), gradient)
+    with pytest.raises(ValueError, match=r"^min_pool2d: kernel_size"):
+        min_pool2d(np.ones((2, 2)), 3)
 
 
 def test_hessians(x64):
@@ -545,7 +567,8 @@ def test_examples():
 @on_one
 def test_pickles_name_the_package():
     assert b"fastpool.interop.jax\n" in pickle.dumps(max_pool2d, 0)
-    assert pickle.loads(pickle.dumps(max_pool2d)) is max_pool2d
+    for function in (max_pool2d, min_pool2d):
+        assert pickle.loads(pickle.dumps(function)) is function
 
 
 @on_one

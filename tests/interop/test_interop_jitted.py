@@ -62,6 +62,16 @@ def unpool_window(x, i, k, s, p, size, d):
     return fastpool.maxunpool2d(x, i, k, s, p, size, dilation=d, index_format="window")
 
 
+@numba.njit
+def least(x, k, s, p, d, c):
+    return fastpool.minpool2d(x, k, s, p, d, c, return_indices=True)
+
+
+@numba.njit
+def least_backward(g, i, shape, k, s, p, d, c):
+    return fastpool.minpool2d_backward(g, i, shape, k, s, p, d, c)
+
+
 def outcome(function, *arguments):
     """The arrays that a function returns, or the type and the text of its error."""
     try:
@@ -94,6 +104,20 @@ def assert_all_agree(x, k, s, p, d, c):
     assert_agree(backward_window, output, taps, shape, k, s, p, d, c)
     assert_agree(unpool, output, indices, k, s, p, size, d)
     assert_agree(unpool_window, output, taps, k, s, p, size, d)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "bool", "float32"])
+def test_a_minimum(dtype):
+    """A function of its own: a note of the maximum's does not answer for it."""
+    style = "ties" if dtype == "float32" else "bits"
+    x = check.adversarial(np.random.default_rng(0), (2, 3, 9, 8), np.dtype(dtype), style)
+    arguments = (*WINDOW, False)
+    largest, _ = assert_agree(flat, x, *arguments)
+    output, indices = assert_agree(least, x, *arguments)
+    assert (largest != output).any()
+    assert_agree(least_backward, output, indices, x.shape, *arguments)
+    with pytest.raises(ValueError, match=r"^minpool2d: kernel_size"):
+        least(x, (20, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), False)
 
 
 @contextmanager

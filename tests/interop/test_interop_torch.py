@@ -33,6 +33,7 @@ from fastpool.interop.torch import (  # noqa: E402
     MaxPool2d,
     calls,
     max_pool2d,
+    min_pool2d,
     replace_max_pool2d,
     restore_max_pool2d,
 )
@@ -120,6 +121,82 @@ class TestAgainstPyTorch:
                 found = forward_and_gradient(pool, x, weights)
                 same(found[0], expected[0])
                 same(found[1], expected[1])
+
+
+class TestMinimum:
+    """The mirror: of floats that of PyTorch's maximum, of which `-x` is exact; and derivatives."""
+
+    @each
+    @pytest.mark.parametrize("memory_format", FORMATS, ids=["NCHW", "NHWC"])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+    def test_output_indices_and_gradient(self, dtype, memory_format):
+        for seed, arguments in enumerate(WINDOWS[:1] if dtype.itemsize == 2 else WINDOWS):
+            x = numbers((2, 3, 9, 8), dtype, memory_format, seed)
+            output, indices = F.max_pool2d(-x, *arguments, return_indices=True)
+            found = min_pool2d(x, *arguments, return_indices=True)
+            same(found[0], -output)
+            same(found[1], indices)
+            same(min_pool2d(x, *arguments), -output)
+            weights = normal(output.shape, dtype, seed).contiguous(memory_format=memory_format)
+            expected = forward_and_gradient(lambda x, a=arguments: F.max_pool2d(x, *a), -x, weights)
+            found = forward_and_gradient(lambda x, a=arguments: min_pool2d(x, *a), x, weights)
+            same(found[1], expected[1])
+
+    @each
+    def test_integers_that_have_no_negative(self):
+        x = torch.tensor([[[-128, -127], [0, 127]]], dtype=torch.int8)
+        assert min_pool2d(x, 2).tolist() == [[[-128]]]
+        assert min_pool2d(-x[:, :1, 1:], 1).tolist() == [[[127]]]
+        x = torch.tensor([[[3, 0], [0, 255]]], dtype=torch.uint8)
+        output, indices = min_pool2d(x, 2, return_indices=True)
+        assert (output.item(), indices.item()) == (0, 1)
+
+    def test_every_derivative(self):
+        x = torch.tensor(np.random.default_rng(0).permutation(84) / 9).reshape(2, 1, 6, 7)
+        x.requires_grad_()
+        arguments = (3, 2, 1)
+        assert torch.autograd.gradcheck(lambda x: min_pool2d(x, *arguments), x)
+        assert torch.autograd.gradgradcheck(lambda x: min_pool2d(x, *arguments) ** 2, x)
+        own, other = (
+            lambda x: (min_pool2d(x, *arguments) ** 3).sum(),
+            lambda x: ((-F.max_pool2d(-x, *arguments)) ** 3).sum(),
+        )
+        x = x.detach()
+        expected = func.vmap(func.grad(other))(x) + 0.0  # which has zeros of the other sign
+        same(func.vmap(func.grad(own))(x), expected)
+        tangent = normal(x.shape, torch.float64)
+        found, expected = (func.jvp(pool, (x,), (tangent,)) for pool in (own, other))
+        same(found[0], expected[0])
+        same(found[1], expected[1])
+
+    def test_what_records_programs(self):
+        x = normal((1, 2, 8, 8))
+        expected = min_pool2d(x, 3, 2, 1)
+        compiled = torch.compile(
+            lambda x: min_pool2d(x, 3, 2, 1), fullgraph=True, backend="aot_eager"
+        )
+        same(compiled(x), expected)
+        same(torch.jit.trace(lambda x: min_pool2d(x, 3, 2, 1), (x,))(x), expected)
+        graph = torch.fx.symbolic_trace(lambda x: min_pool2d(x, 3, 2, 1))
+        assert min_pool2d in {node.target for node in graph.graph.nodes}
+        same(graph(x), expected)
+        with pytest.raises(RuntimeError, match=r"min_pool2d: torch\.jit\.script"):
+            torch.jit.script(min_pool2d)
+        assert pickle.loads(pickle.dumps(min_pool2d)) is min_pool2d
+
+    def test_onnx_is_refused(self):
+        with (
+            mock.patch.object(torch.onnx, "is_in_onnx_export", return_value=True),
+            mock.patch.object(torch.jit, "is_tracing", return_value=True),
+            pytest.raises(NotImplementedError, match="min_pool2d: ONNX"),
+        ):
+            min_pool2d(torch.ones(1, 1, 2, 2), 2)
+
+    def test_errors_name_it(self):
+        with pytest.raises(ValueError, match=r"^min_pool2d: kernel_size"):
+            min_pool2d(torch.ones(1, 2, 2), 3)
+        with pytest.raises(TypeError, match=r"^min_pool2d: ceil_mode"):
+            min_pool2d(torch.ones(1, 2, 2), 2, ceil_mode=1)
 
 
 @each
@@ -426,6 +503,8 @@ class TestConformance:
             for operator, arguments in (
                 (operators.max_pool2d, (x, *windows)),
                 (operators.max_pool2d_with_indices, (x, *windows, window)),
+                (operators.min_pool2d, (x, *windows)),
+                (operators.min_pool2d_with_indices, (x, *windows, window)),
                 (
                     operators.max_pool2d_backward,
                     (gradient, indices, list(x.shape), *windows, window, last),

@@ -3,6 +3,8 @@
 import fractions
 import itertools
 import math
+import operator
+from functools import partial
 
 import numpy as np
 
@@ -83,11 +85,11 @@ def position(places, lengths):
     return number
 
 
-def maxpool(
-    x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, layout="NCHW",
+def extremes(
+    beats, x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, layout="NCHW",
     index_format="flat",
 ):  # fmt: skip
-    """Output and indices, for as many axes as the layout has."""
+    """Output and indices of the first cell that no other beats, for the layout's axes."""
     x = x.astype(x.dtype.newbyteorder("="), copy=False)
     kernel, *axes = windows(x.shape, kernel_size, stride, padding, dilation, ceil_mode, layout)
     shape = output_shape(x.shape, axes, layout)
@@ -110,12 +112,16 @@ def maxpool(
             for taps in itertools.product(*(axes[i][o] for i, o in enumerate(place))):
                 cell = tuple(p for _, p in taps)
                 value = numbers[cell]
-                if best is None or (best == best and (value != value or value > best)):
+                if best is None or (best == best and (value != value or beats(value, best))):
                     best, picked = value, cell
                     code = position([k for k, _ in taps], kernel)
             target[place] = source[picked]
             index[place] = position(picked, plane.shape) if index_format == "flat" else code
     return output, indices
+
+
+maxpool = partial(extremes, operator.gt)
+minpool = partial(extremes, operator.lt)
 
 
 def cell_of(code, taps, kernel, sizes, index_format, tied):

@@ -1,4 +1,4 @@
-"""Max pooling of Dask arrays: images larger than memory, chunked along any axes.
+"""Max and min pooling of Dask arrays: images larger than memory, chunked along any axes.
 
 Every chunk of a result is made of one rectangle of its inputs: the cells that its windows reach, or
 the windows that reach its cells. What of the rectangle lies in neighbouring chunks is cut out
@@ -27,13 +27,15 @@ from .types import Pool, PoolBackward, Unpool
 __all__ = [
     "PoolResult", "maxpool1d", "maxpool1d_backward", "maxpool2d", "maxpool2d_backward",
     "maxpool3d", "maxpool3d_backward", "maxunpool1d", "maxunpool2d", "maxunpool3d",
+    "minpool1d", "minpool1d_backward", "minpool2d", "minpool2d_backward", "minpool3d",
+    "minpool3d_backward",
 ]  # fmt: skip
 
 
-def _pool(name: str, examples: str = "") -> Pool:
+def _pool(name: str) -> Pool:
     function = FUNCTIONS[name]
 
-    @named(function, texts.POOL, examples)
+    @named(function, texts.POOL, texts.EXAMPLES.get(name, ""))
     def pool(
         x: Any,
         kernel_size: Entries,
@@ -120,7 +122,7 @@ def _unpool(name: str) -> Unpool:
 
 
 maxpool1d = _pool("maxpool1d")
-maxpool2d = _pool("maxpool2d", texts.POOL_2D)
+maxpool2d = _pool("maxpool2d")
 maxpool3d = _pool("maxpool3d")
 maxpool1d_backward = _backward("maxpool1d_backward")
 maxpool2d_backward = _backward("maxpool2d_backward")
@@ -128,3 +130,9 @@ maxpool3d_backward = _backward("maxpool3d_backward")
 maxunpool1d = _unpool("maxunpool1d")
 maxunpool2d = _unpool("maxunpool2d")
 maxunpool3d = _unpool("maxunpool3d")
+minpool1d = _pool("minpool1d")
+minpool2d = _pool("minpool2d")
+minpool3d = _pool("minpool3d")
+minpool1d_backward = _backward("minpool1d_backward")
+minpool2d_backward = _backward("minpool2d_backward")
+minpool3d_backward = _backward("minpool3d_backward")

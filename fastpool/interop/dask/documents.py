@@ -25,7 +25,8 @@ POOL = """`fastpool.{pool}` of a Dask array.
         a masked array, when it is computed.
 """
 
-POOL_2D = """
+EXAMPLES = {
+    "maxpool2d": """
     Examples
     --------
     >>> import dask.array as da
@@ -38,7 +39,18 @@ POOL_2D = """
            [20, 21, 22, 23],
            [26, 27, 28, 29],
            [32, 33, 34, 35]])
-"""
+""",
+    "minpool2d": """
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> import fastpool.interop.dask
+    >>> x = da.arange(36, chunks=36).reshape(6, 6).rechunk((4, 3))
+    >>> fastpool.interop.dask.minpool2d(x, 3, 3).compute()
+    array([[ 0,  3],
+           [18, 21]])
+""",
+}
 
 BACKWARD = """`fastpool.{backward}` of Dask arrays.
 

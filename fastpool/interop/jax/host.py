@@ -45,11 +45,12 @@ def _forward(call: Call, lead: tuple[int, ...], codes: bool) -> Call:
 @lru_cache(maxsize=_MOST)
 def _backward(call: Call, lead: tuple[int, ...], dtype: np.dtype[Any]) -> Call:
     """The call that scatters gradients with these leading axes."""
-    return replace(call.with_lead(lead), function=FUNCTIONS["maxpool2d_backward"], dtype=dtype)
+    function = FUNCTIONS[f"{call.operation.name}pool2d_backward"]
+    return replace(call.with_lead(lead), function=function, dtype=dtype)
 
 
 def pool(pooling: Pooling, x: np.ndarray) -> tuple[np.ndarray]:
-    """The maxima."""
+    """The picked cells."""
     call = _forward(pooling.call, pooling.lead(x), False)
     return (execute_call(call, (x,), None, pooling.backend),)
 
@@ -60,7 +61,7 @@ def pool_types(pooling: Pooling, x: Any) -> Types:
 
 
 def pool_with_codes(pooling: Pooling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The maxima, and where in its window each of them stands."""
+    """The picked cells, and where in its window each of them stands."""
     call = _forward(pooling.call, pooling.lead(x), True)
     output, codes = execute_call(call, (x,), None, pooling.backend)
     return output, codes

@@ -1,7 +1,7 @@
 """fastpool's functions inside the caller's own ``@njit`` functions.
 
 After ``import fastpool.interop.jitted``, and without it where fastpool is installed (Numba loads
-its extensions by itself), `fastpool.maxpool2d`, `fastpool.maxpool2d_backward`,
+its extensions by itself), `fastpool.maxpool2d`, `fastpool.minpool2d`, their ``_backward``,
 `fastpool.maxunpool2d` and those of other numbers of axes can be called in nopython code, with the
 same results to the bit and the same exceptions. A call uses one thread and no lock: inside a
 ``prange``, every thread has its own.

@@ -19,11 +19,16 @@ from ...rules.geometry import output_length
 from ...rules.indices import dtype_of
 from ...rules.members import FUNCTIONS
 
-NAME = "max_pool2d"
+# The public functions, by the name of the operation.
+NAMES = {"max": "max_pool2d", "min": "min_pool2d"}
 # kernel_size, stride, padding and dilation, each a pair, and ceil_mode.
 Windows: TypeAlias = tuple[Integers, Integers, Integers, Integers, bool]
 
-_FORWARD = replace(FUNCTIONS["maxpool2d"], name=NAME)
+_FORWARD = {
+    operation: replace(FUNCTIONS[f"{operation}pool2d"], name=name)
+    for operation, name in NAMES.items()
+}
+# It follows indices, whatever picked the cells: one operator serves both.
 _BACKWARD = FUNCTIONS["maxpool2d_backward"]
 _ANY = np.dtype(np.uint8)
 _MOST = 1024  # calls that each of the functions below remembers
@@ -41,15 +46,18 @@ def as_windows(
 
 
 @lru_cache(maxsize=_MOST)
-def of_shape(shape: tuple[int, ...], windows: Windows, window: bool) -> Call:
+def of_shape(
+    shape: tuple[int, ...], windows: Windows, window: bool, operation: str = "max"
+) -> Call:
     """The call that pools a tensor of a shape, of whatever dtype."""
     form = "window" if window else "flat"
     rules = *windows, False, form, "NCHW"
-    return calls.forward(_FORWARD, "input", tuple(shape), _ANY, *rules)
+    return calls.forward(_FORWARD[operation], "input", tuple(shape), _ANY, *rules)
 
 
 @lru_cache(maxsize=_MOST)
 def forward(
+    operation: str,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     windows: Windows,
@@ -58,9 +66,9 @@ def forward(
     channels_last: bool,
 ) -> tuple[Call, tuple[int, ...]]:
     """The call that pools a tensor, and the shape of what it returns, which is a tensor's too."""
-    call = of_shape(shape, windows, window)
+    call = of_shape(shape, windows, window, operation)
     output_shape, geometry = call.geometry.output_shape, call.geometry
-    arrays.check_dtype(NAME, "input", dtype)
+    arrays.check_dtype(call.name, "input", dtype)
     index_dtype = dtype_of(geometry, call.index_format) if return_indices else None
     if channels_last:
         images, channels = geometry.lead

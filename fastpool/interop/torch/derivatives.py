@@ -6,81 +6,13 @@ backward pass, and only if there may be one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.autograd import forward_ad
 
-from .operators import gather, pool, pool_with_indices, scatter
+from .operators import POOLINGS, gather, scatter
 from .tensors import is_channels_last
-
-
-class Pool(torch.autograd.Function):
-    """`pool` with its derivatives, which find the indices only then.
-
-    As where `max_pool2d` cannot foresee that they are wanted, in a ``vmap`` inside of a ``grad``.
-    """
-
-    @staticmethod
-    def forward(*arguments: Any) -> Any:
-        return pool(*arguments)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.save_for_backward(inputs[0])
-        ctx.save_for_forward(inputs[0])
-        ctx.windows = *inputs[1:], True
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        (input,) = ctx.saved_tensors  # noqa: A001
-        indices = call(PoolWithIndices, input, *ctx.windows)[1]
-        layout = is_channels_last(input)
-        return call(Scatter, gradient, indices, input.shape, *ctx.windows, layout), *[None] * 5
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: torch.Tensor, *_: Any) -> Any:
-        indices = call(PoolWithIndices, ctx.saved_tensors[0], *ctx.windows)[1]
-        return call(Gather, tangent, indices, *ctx.windows)
-
-    @staticmethod
-    def vmap(info: Any, axes: Any, input: torch.Tensor, *windows: Any) -> Any:  # noqa: A002
-        size, count = info.batch_size, input.dim() - 1
-        return _unfolded(call(Pool, _folded(input, axes[0], size), *windows), size, count), 0
-
-
-class PoolWithIndices(torch.autograd.Function):
-    """`pool_with_indices` with its derivatives."""
-
-    @staticmethod
-    def forward(*arguments: Any) -> Any:
-        return pool_with_indices(*arguments)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.save_for_backward(output[1])
-        ctx.save_for_forward(output[1])
-        ctx.mark_non_differentiable(output[1])
-        ctx.set_materialize_grads(False)  # of the indices: zeros as large as they are
-        ctx.shape, ctx.layout = inputs[0].shape, is_channels_last(inputs[0])
-        ctx.windows = inputs[1:]
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor | None, _: Any) -> Any:
-        if gradient is None:
-            return (None,) * 7
-        (indices,) = ctx.saved_tensors
-        return call(Scatter, gradient, indices, ctx.shape, *ctx.windows, ctx.layout), *[None] * 6
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: torch.Tensor, *_: Any) -> Any:
-        return call(Gather, tangent, ctx.saved_tensors[0], *ctx.windows), None
-
-    @staticmethod
-    def vmap(info: Any, axes: Any, input: torch.Tensor, *rest: Any) -> Any:  # noqa: A002
-        size, count = info.batch_size, input.dim() - 1
-        results = call(PoolWithIndices, _folded(input, axes[0], size), *rest)
-        return tuple(_unfolded(result, size, count) for result in results), (0, 0)
 
 
 class Scatter(torch.autograd.Function):
@@ -158,14 +90,91 @@ def _unfolded(tensor: torch.Tensor, size: int, axes: int) -> torch.Tensor:
     return tensor.unflatten(0, (size, tensor.shape[0] // size if size else 0))
 
 
-for _called, _function in (
-    (pool, Pool),
-    (pool_with_indices, PoolWithIndices),
-    (scatter, Scatter),
-    (gather, Gather),
-):
-    _called.register_autograd(_function.backward, setup_context=_function.setup_context)
-    _called.register_vmap(_function.vmap)
+def _register(operator: Any, function: Any) -> None:
+    operator.register_autograd(function.backward, setup_context=function.setup_context)
+    operator.register_vmap(function.vmap)
+
+
+class Functions(NamedTuple):
+    """Two operators that pick cells, as functions with derivatives."""
+
+    pool: Any
+    with_indices: Any
+
+
+def _functions(pool: Any, pool_with_indices: Any) -> Functions:
+    """Those of the operators of a maximum, or of a minimum."""
+
+    class PoolWithIndices(torch.autograd.Function):
+        """`pool_with_indices` with its derivatives."""
+
+        @staticmethod
+        def forward(*arguments: Any) -> Any:
+            return pool_with_indices(*arguments)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            ctx.save_for_backward(output[1])
+            ctx.save_for_forward(output[1])
+            ctx.mark_non_differentiable(output[1])
+            ctx.set_materialize_grads(False)  # of the indices: zeros as large as they are
+            ctx.shape, ctx.layout = inputs[0].shape, is_channels_last(inputs[0])
+            ctx.windows = inputs[1:]
+
+        @staticmethod
+        def backward(ctx: Any, gradient: torch.Tensor | None, _: Any) -> Any:
+            if gradient is None:
+                return (None,) * 7
+            (indices,) = ctx.saved_tensors
+            rest = ctx.shape, *ctx.windows, ctx.layout
+            return call(Scatter, gradient, indices, *rest), *[None] * 6
+
+        @staticmethod
+        def jvp(ctx: Any, tangent: torch.Tensor, *_: Any) -> Any:
+            return call(Gather, tangent, ctx.saved_tensors[0], *ctx.windows), None
+
+        @staticmethod
+        def vmap(info: Any, axes: Any, input: torch.Tensor, *rest: Any) -> Any:  # noqa: A002
+            size, count = info.batch_size, input.dim() - 1
+            results = call(PoolWithIndices, _folded(input, axes[0], size), *rest)
+            return tuple(_unfolded(result, size, count) for result in results), (0, 0)
+
+    class Pool(torch.autograd.Function):
+        """`pool` with its derivatives, which find the indices only then.
+
+        As where a call cannot foresee that they are wanted, in a ``vmap`` inside of a ``grad``.
+        """
+
+        @staticmethod
+        def forward(*arguments: Any) -> Any:
+            return pool(*arguments)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            ctx.save_for_backward(inputs[0])
+            ctx.save_for_forward(inputs[0])
+            ctx.windows = *inputs[1:], True
+
+        @staticmethod
+        def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+            (input,) = ctx.saved_tensors  # noqa: A001
+            indices = call(PoolWithIndices, input, *ctx.windows)[1]
+            layout = is_channels_last(input)
+            return call(Scatter, gradient, indices, input.shape, *ctx.windows, layout), *[None] * 5
+
+        @staticmethod
+        def jvp(ctx: Any, tangent: torch.Tensor, *_: Any) -> Any:
+            indices = call(PoolWithIndices, ctx.saved_tensors[0], *ctx.windows)[1]
+            return call(Gather, tangent, indices, *ctx.windows)
+
+        @staticmethod
+        def vmap(info: Any, axes: Any, input: torch.Tensor, *windows: Any) -> Any:  # noqa: A002
+            size, count = info.batch_size, input.dim() - 1
+            return _unfolded(call(Pool, _folded(input, axes[0], size), *windows), size, count), 0
+
+    for operator, function in ((pool, Pool), (pool_with_indices, PoolWithIndices)):
+        _register(operator, function)
+    return Functions(Pool, PoolWithIndices)
 
 
 def call(function: Any, *arguments: Any) -> Any:
@@ -177,3 +186,8 @@ def call(function: Any, *arguments: Any) -> Any:
     if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
         return function.apply(*arguments)
     return function.forward(*arguments)
+
+
+_register(scatter, Scatter)
+_register(gather, Gather)
+FUNCTIONS = {operation: _functions(*operators) for operation, operators in POOLINGS.items()}

@@ -17,44 +17,67 @@ def _operator(name: str) -> Any:
     return torch.library.custom_op(f"fastpool::{name}", mutates_args=(), device_types="cpu")
 
 
-@_operator("max_pool2d")
-def pool(
-    input: torch.Tensor,  # noqa: A002
-    kernel_size: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    ceil_mode: bool,
-) -> torch.Tensor:
-    """The maxima alone."""
-    windows = as_windows(kernel_size, stride, padding, dilation, ceil_mode)
-    channels_last = is_channels_last(input)
-    array = as_array(input, channels_last)
-    call, shape = calls.forward(input.shape, array.dtype, windows, False, False, channels_last)
-    output = empty(shape, input.dtype, input.device, channels_last)
-    calls.run(call, (array,), as_array(output, channels_last))
-    return output
+def _pooling(operation: str) -> tuple[Any, Any]:
+    """Two operators that pick cells: the cells alone, and with their indices."""
+
+    @_operator(calls.NAMES[operation])
+    def pool(
+        input: torch.Tensor,  # noqa: A002
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+        ceil_mode: bool,
+    ) -> torch.Tensor:
+        """The picked cells alone."""
+        windows = as_windows(kernel_size, stride, padding, dilation, ceil_mode)
+        channels_last = is_channels_last(input)
+        array = as_array(input, channels_last)
+        rules = windows, False, False, channels_last
+        call, shape = calls.forward(operation, input.shape, array.dtype, *rules)
+        output = empty(shape, input.dtype, input.device, channels_last)
+        calls.run(call, (array,), as_array(output, channels_last))
+        return output
+
+    @_operator(f"{calls.NAMES[operation]}_with_indices")
+    def pool_with_indices(
+        input: torch.Tensor,  # noqa: A002
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+        ceil_mode: bool,
+        window: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The picked cells, and window or flat indices."""
+        windows = as_windows(kernel_size, stride, padding, dilation, ceil_mode)
+        channels_last = is_channels_last(input)
+        array = as_array(input, channels_last)
+        rules = windows, True, window, channels_last
+        call, shape = calls.forward(operation, input.shape, array.dtype, *rules)
+        output = empty(shape, input.dtype, input.device, channels_last)
+        indices = empty(shape, index_type(kernel_size, window), input.device, channels_last)
+        outs = as_array(output, channels_last), as_array(indices, channels_last)
+        calls.run(call, (array,), outs)
+        return output, indices
+
+    @pool.register_fake
+    def _(input: torch.Tensor, *windows: Any) -> torch.Tensor:  # noqa: A002
+        shape = output_of(input.shape, windows)
+        return empty(shape, input.dtype, input.device, is_channels_last(input))
+
+    @pool_with_indices.register_fake
+    def _(input: torch.Tensor, *rest: Any) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: A002
+        *windows, window = rest
+        shape, channels_last = output_of(input.shape, tuple(windows)), is_channels_last(input)
+        output = empty(shape, input.dtype, input.device, channels_last)
+        codes = index_type(windows[0], window)
+        return output, empty(shape, codes, input.device, channels_last)
+
+    return pool, pool_with_indices
 
 
-@_operator("max_pool2d_with_indices")
-def pool_with_indices(
-    input: torch.Tensor,  # noqa: A002
-    kernel_size: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    ceil_mode: bool,
-    window: bool,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The maxima, and window or flat indices."""
-    windows = as_windows(kernel_size, stride, padding, dilation, ceil_mode)
-    channels_last = is_channels_last(input)
-    array = as_array(input, channels_last)
-    call, shape = calls.forward(input.shape, array.dtype, windows, True, window, channels_last)
-    output = empty(shape, input.dtype, input.device, channels_last)
-    indices = empty(shape, index_type(kernel_size, window), input.device, channels_last)
-    calls.run(call, (array,), (as_array(output, channels_last), as_array(indices, channels_last)))
-    return output, indices
+POOLINGS = {operation: _pooling(operation) for operation in calls.NAMES}
 
 
 @_operator("max_pool2d_backward")
@@ -104,21 +127,6 @@ def gather(
     result = empty(indices.shape, cells.dtype, cells.device, False)
     as_array(result)[...] = gathered(as_array(cells), as_array(indices), geometry, window)
     return result
-
-
-@pool.register_fake
-def _(input: torch.Tensor, *windows: Any) -> torch.Tensor:  # noqa: A002
-    shape = output_of(input.shape, windows)
-    return empty(shape, input.dtype, input.device, is_channels_last(input))
-
-
-@pool_with_indices.register_fake
-def _(input: torch.Tensor, *rest: Any) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: A002
-    *windows, window = rest
-    shape, channels_last = output_of(input.shape, tuple(windows)), is_channels_last(input)
-    output = empty(shape, input.dtype, input.device, channels_last)
-    codes = index_type(windows[0], window)
-    return output, empty(shape, codes, input.device, channels_last)
 
 
 @scatter.register_fake

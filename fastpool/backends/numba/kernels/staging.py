@@ -19,7 +19,7 @@ from ..table import (
     SLICE,
     WIDTH,
 )
-from ..vectors.lanes import differ, key_bits, nan_key, sort_key
+from ..vectors.lanes import differ, key_bits, nan_bits, sort_key
 from ..vectors.memory import (
     beyond,
     bytes_of,
@@ -128,7 +128,7 @@ def mend_keys(x, output, table, od, oh, first, count):
     nearest, furthest = taps_inside(front, depth, kernel_d, dilation_d)
     above, below = taps_inside(top, height, kernel_h, dilation_h)
     rows = (furthest - nearest) * (below - above)
-    nan = nan_key(output)
+    nan = nan_bits(output)
     for ow in range(first, first + count):
         left = ow * stride_w - pad_w
         begin, stop = taps_inside(left, width, kernel_w, dilation_w)

@@ -123,13 +123,14 @@ times = _with_number("times", "Integers times a number; they wrap.", "mul")
 
 
 def _nan_key(order):
-    return 0x7FFF if order.sign > 0 else -0x8000
+    # Not -0x8000, of which `key_bits` would be those of a zero.
+    return 0x7FFF if order.sign > 0 else -0x7FFF
 
 
 @operation
-def nan_key(typing, cells):
-    """The key of every NaN: that of no other 16-bit float, and the one that beats them all."""
-    return types.int64(cells), lambda context, *_: INT64(_nan_key(cells.order))
+def nan_bits(typing, cells):
+    """What `key_bits` makes of the key of every NaN, which beats the keys of all numbers."""
+    return types.int64(cells), lambda context, *_: INT64(0x7FFF if cells.order.sign > 0 else -1)
 
 
 def sort_key_of(builder, bits, limit, order):
@@ -146,8 +147,8 @@ def sort_key_of(builder, bits, limit, order):
 def sort_key(typing, bits, infinity):
     """16-bit floats, as int16 bits, in lanes that compare as they do.
 
-    Both zeros are 0, every NaN (a magnitude above that of infinity) is `nan_key`. Other types are
-    their own keys.
+    Both zeros are 0, every NaN (a magnitude above that of infinity) is the key that beats all
+    numbers. Other types are their own keys.
     """
     if bits.element is not types.int16:
         return bits(bits, types.int64), lambda context, builder, signature, arguments: arguments[0]

@@ -301,6 +301,13 @@ def weakest(typing, cells):
 
 
 @operation
+def many_weakest(typing, cells):
+    """Whether cells may equal the weakest value and have other bits: see `types.Order`."""
+    known = ir.IntType(1)(cells.order.many_weakest)
+    return types.boolean(cells), lambda context, *_: known
+
+
+@operation
 def shifted(typing, cells, offset):
     """The address of another cell."""
 

@@ -37,6 +37,11 @@ class Order(NamedTuple):
     sign: int = 1  # 1: the larger one, -1: the lesser one
     truth: bool = False  # whether cells are truth values: bytes, of which all but 0 are equal
 
+    @property
+    def many_weakest(self) -> bool:
+        """Whether what fills lanes outside may equal a cell of other bits: any True may."""
+        return self.truth and self.sign < 0
+
 
 LARGEST = Order()
 

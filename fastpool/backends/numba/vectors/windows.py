@@ -151,8 +151,24 @@ class Pooling(Writing):
                 limit = ir.Constant(self.kind, [self.infinity] * self.lanes)
                 key = sort_key_of(self.builder, value, limit, self.x.order)
                 found = key, found[1], value
-            best = self.better(best, found) if best else found
+            best = self.better(best, found, self.before(tap)) if best else found
         return best
+
+    def before(self, tap):
+        """The lanes whose earlier taps lie before the row, if these might not be beaten; else None.
+
+        What fills these then gives way to any cell, as it has no bits to keep.
+        """
+        if not (self.edge and self.x.order.many_weakest):
+            return None
+        builder, stride = self.builder, self.block.stride_w
+        place = self.offset(self.cells[0], self.cells[1], tap - 1)
+        # The numbers of the lanes need no more than 16 bits.
+        most = INT64(self.lanes * stride)
+        distance = self.clamped(builder.neg(place), INT64(0), builder.add(most, INT64(1)))
+        distance = builder.trunc(distance, ir.IntType(16))
+        places = constants(self.lanes, ir.IntType(16), range(0, self.lanes * stride, stride))
+        return builder.icmp_signed("<", places, broadcast(builder, distance, self.lanes))
 
     def code(self, back, row, tap):
         """The code of a tap in all lanes, rows being counted from the first of the block."""
@@ -166,13 +182,18 @@ class Pooling(Writing):
 
     # Of several cells
 
-    def better(self, best, later):
-        """Of two values with their codes, and bits, the later one where it beats the other."""
+    def better(self, best, later, anyway=None):
+        """Of two values with their codes, and bits, the later one where it beats the other.
+
+        In some lanes it is taken `anyway`.
+        """
         builder, order, element = self.builder, self.x.order, self.x.element
         if isinstance(element, types.Float) and not self.care:
             mask = builder.fcmp_ordered(">" if order.sign > 0 else "<", later[0], best[0])
         else:
             mask = replaces(builder, element, order, later[0], best[0])
+        if anyway is not None:
+            mask = builder.or_(mask, anyway)
         return tuple(
             None if old is None else builder.select(mask, new, old)
             for new, old in zip(later, best, strict=True)

@@ -1,4 +1,4 @@
-"""The maximum: pooling, its gradient and unpooling, each made once for 1, 2 and 3 axes."""
+"""Maximum and minimum: pooling, its gradient and unpooling, each made once for 1, 2, 3 axes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..rules.members import FUNCTIONS
-from . import maximum_documents as texts
+from . import extreme_documents as texts
 from .documents import named
 from .execute import PoolResult, execute
 from .types import BackendName, Entries, IndexFormat, Layout, Padding
@@ -111,10 +111,10 @@ class Unpool(Protocol):
     ) -> np.ndarray: ...
 
 
-def _pool(name: str, examples: str = "") -> Pool:
+def _pool(name: str) -> Pool:
     function = FUNCTIONS[name]
 
-    @named(function, texts.POOL, examples)
+    @named(function, texts.POOL, texts.example_of(name))
     def pool(
         x: ArrayLike,
         kernel_size: Entries,
@@ -138,10 +138,10 @@ def _pool(name: str, examples: str = "") -> Pool:
     return pool
 
 
-def _backward(name: str, examples: str = "") -> PoolBackward:
+def _backward(name: str) -> PoolBackward:
     function = FUNCTIONS[name]
 
-    @named(function, texts.BACKWARD, examples)
+    @named(function, texts.BACKWARD, texts.example_of(name))
     def backward(
         grad_output: ArrayLike,
         indices: ArrayLike,
@@ -165,10 +165,10 @@ def _backward(name: str, examples: str = "") -> PoolBackward:
     return backward
 
 
-def _unpool(name: str, examples: str = "") -> Unpool:
+def _unpool(name: str) -> Unpool:
     function = FUNCTIONS[name]
 
-    @named(function, texts.UNPOOL, examples)
+    @named(function, texts.UNPOOL, texts.example_of(name))
     def unpool(
         x: ArrayLike,
         indices: ArrayLike,
@@ -191,12 +191,18 @@ def _unpool(name: str, examples: str = "") -> Unpool:
     return unpool
 
 
-maxpool1d = _pool("maxpool1d", texts.POOL_1D)
-maxpool2d = _pool("maxpool2d", texts.POOL_2D)
-maxpool3d = _pool("maxpool3d", texts.POOL_3D)
+maxpool1d = _pool("maxpool1d")
+maxpool2d = _pool("maxpool2d")
+maxpool3d = _pool("maxpool3d")
 maxpool1d_backward = _backward("maxpool1d_backward")
-maxpool2d_backward = _backward("maxpool2d_backward", texts.BACKWARD_2D)
+maxpool2d_backward = _backward("maxpool2d_backward")
 maxpool3d_backward = _backward("maxpool3d_backward")
 maxunpool1d = _unpool("maxunpool1d")
-maxunpool2d = _unpool("maxunpool2d", texts.UNPOOL_2D)
+maxunpool2d = _unpool("maxunpool2d")
 maxunpool3d = _unpool("maxunpool3d")
+minpool1d = _pool("minpool1d")
+minpool2d = _pool("minpool2d")
+minpool3d = _pool("minpool3d")
+minpool1d_backward = _backward("minpool1d_backward")
+minpool2d_backward = _backward("minpool2d_backward")
+minpool3d_backward = _backward("minpool3d_backward")

@@ -1,6 +1,6 @@
-"""The docstrings of the functions of the maximum, and their examples."""
+"""The docstrings of the functions of maximum and minimum, and their examples."""
 
-POOL = """Maximum over windows of the {axes}, with the argmax on request.
+POOL = """{Extreme} over windows of the {axes}, with the arg{name} on request.
 
     Parameters
     ----------
@@ -52,44 +52,13 @@ POOL = """Maximum over windows of the {axes}, with the argmax on request.
 
     Notes
     -----
-    The index is that of the first maximum of the window, {order}, as
-    `numpy.argmax` gives it: ``-0.0`` and ``0.0`` are equal, a NaN is above every number
+    The index is that of the first {extreme} of the window, {order}, as
+    `numpy.arg{name}` gives it: ``-0.0`` and ``0.0`` are equal, a NaN beats every number
     and the first NaN wins. The output is the input element at that index, bit for bit.
 
-    The cost grows with the sum of the window's sides, not with their product: the maximum
-    of a window is the maximum of its rows' maxima, and neighbouring windows share those.
+    The cost grows with the sum of the window's sides, not with their product: the {extreme}
+    of a window is the {extreme} of its rows' {extremes}, and neighbouring windows share those.
 """
-
-POOL_1D = """
-    Examples
-    --------
-    >>> fastpool.maxpool1d([1, 5, 2, 0, 9, 9], 3, return_indices=True)
-    PoolResult(output=array([5, 9]), indices=array([1, 4]))
-    """
-
-POOL_2D = """
-    Examples
-    --------
-    >>> x = np.array([[1, 5, 2, 0], [3, 4, 9, 9], [7, 7, 6, 8], [7, 0, 8, 1]])
-    >>> fastpool.maxpool2d(x, 2)
-    array([[5, 9],
-           [7, 8]])
-    >>> output, indices = fastpool.maxpool2d(x, 2, return_indices=True)
-    >>> indices
-    array([[ 1,  6],
-           [ 8, 11]])
-    >>> fastpool.maxpool2d(x, 2, return_indices=True, index_format="window").indices
-    array([[1, 2],
-           [0, 1]], dtype=uint8)
-    """
-
-POOL_3D = """
-    Examples
-    --------
-    >>> x = np.arange(24).reshape(2, 3, 4)
-    >>> fastpool.maxpool3d(x, (2, 2, 2), return_indices=True)
-    PoolResult(output=array([[[17, 19]]]), indices=array([[[17, 19]]]))
-    """
 
 BACKWARD = """Gradient of `{pool}`: each window's gradient goes to the one cell it came from.
 
@@ -132,16 +101,6 @@ BACKWARD = """Gradient of `{pool}`: each window's gradient goes to the one cell 
     to it; when they do, a sum in a fixed order.
 """
 
-BACKWARD_2D = """
-    Examples
-    --------
-    >>> x = np.array([[1., 5., 5.], [5., 4., 9.]])
-    >>> output, indices = fastpool.maxpool2d(x, 2, 1, return_indices=True)
-    >>> fastpool.maxpool2d_backward([[10., 1.]], indices, x.shape, 2, 1)
-    array([[ 0., 10.,  0.],
-           [ 0.,  0.,  1.]])
-    """
-
 UNPOOL = """Put every value back to where its index says, and zero everywhere else.
 
     Parameters
@@ -179,10 +138,77 @@ UNPOOL = """Put every value back to where its index says, and zero everywhere el
         As in `{pool}`.
 """
 
-UNPOOL_2D = """
-    Examples
-    --------
+_EXAMPLES = {
+    "maxpool1d": """
+    >>> fastpool.maxpool1d([1, 5, 2, 0, 9, 9], 3, return_indices=True)
+    PoolResult(output=array([5, 9]), indices=array([1, 4]))
+""",
+    "maxpool2d": """
+    >>> x = np.array([[1, 5, 2, 0], [3, 4, 9, 9], [7, 7, 6, 8], [7, 0, 8, 1]])
+    >>> fastpool.maxpool2d(x, 2)
+    array([[5, 9],
+           [7, 8]])
+    >>> output, indices = fastpool.maxpool2d(x, 2, return_indices=True)
+    >>> indices
+    array([[ 1,  6],
+           [ 8, 11]])
+    >>> fastpool.maxpool2d(x, 2, return_indices=True, index_format="window").indices
+    array([[1, 2],
+           [0, 1]], dtype=uint8)
+""",
+    "maxpool3d": """
+    >>> x = np.arange(24).reshape(2, 3, 4)
+    >>> fastpool.maxpool3d(x, (2, 2, 2), return_indices=True)
+    PoolResult(output=array([[[17, 19]]]), indices=array([[[17, 19]]]))
+""",
+    "maxpool2d_backward": """
+    >>> x = np.array([[1., 5., 5.], [5., 4., 9.]])
+    >>> output, indices = fastpool.maxpool2d(x, 2, 1, return_indices=True)
+    >>> fastpool.maxpool2d_backward([[10., 1.]], indices, x.shape, 2, 1)
+    array([[ 0., 10.,  0.],
+           [ 0.,  0.,  1.]])
+""",
+    "maxunpool2d": """
     >>> fastpool.maxunpool2d([[5, 9]], [[1, 6]], 2)
     array([[0, 5, 0, 0],
            [0, 0, 9, 0]])
-    """
+""",
+    "minpool1d": """
+    >>> fastpool.minpool1d([1, 5, 2, 0, 9, 0], 3, return_indices=True)
+    PoolResult(output=array([1, 0]), indices=array([0, 3]))
+""",
+    "minpool2d": """
+    >>> x = np.array([[1, 5, 2, 0], [3, 4, 0, 9], [7, 7, 6, 8], [7, 0, 8, 1]], np.uint8)
+    >>> fastpool.minpool2d(x, 2)
+    array([[1, 0],
+           [0, 1]], dtype=uint8)
+    >>> output, indices = fastpool.minpool2d(x, 2, return_indices=True)
+    >>> indices
+    array([[ 0,  3],
+           [13, 15]])
+
+    `maxunpool2d` takes the indices of any pooling:
+
+    >>> fastpool.maxunpool2d(output, indices, 2)[3]
+    array([0, 0, 0, 1], dtype=uint8)
+""",
+    "minpool3d": """
+    >>> x = np.arange(24).reshape(2, 3, 4)
+    >>> fastpool.minpool3d(x, (2, 2, 2), return_indices=True)
+    PoolResult(output=array([[[0, 2]]]), indices=array([[[0, 2]]]))
+""",
+    "minpool2d_backward": """
+    >>> x = np.array([[9., 5., 5.], [5., 6., 1.]])
+    >>> output, indices = fastpool.minpool2d(x, 2, 1, return_indices=True)
+    >>> fastpool.minpool2d_backward([[10., 1.]], indices, x.shape, 2, 1)
+    array([[ 0., 10.,  0.],
+           [ 0.,  0.,  1.]])
+""",
+}
+
+
+def example_of(name: str) -> str:
+    """The examples of a function as a part of its docstring; none for those that have none."""
+    if name not in _EXAMPLES:
+        return ""
+    return f"\n    Examples\n    --------{_EXAMPLES[name]}    "
