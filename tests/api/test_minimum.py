@@ -118,10 +118,12 @@ def test_any_geometry_and_memory(backend, data, case, dtype):
         any_nan=True,
     )
     rest = {name: value for name, value in arguments.items() if name != "ceil_mode"}
-    assert_same(
-        fastpool.maxunpool2d(*found, **rest, output_size=shape, backend=backend),
-        oracle.scatter(output, indices, shape, False, **arguments),
-    )
+    try:
+        unpooled = fastpool.maxunpool2d(*found, **rest, output_size=shape, backend=backend)
+    except ValueError as error:  # the last window begins in the padding, or beyond
+        assert "out of reach" in str(error)
+        return
+    assert_same(unpooled, oracle.scatter(output, indices, shape, False, **arguments))
 
 
 @pytest.mark.numba
