@@ -117,6 +117,8 @@ def test_any_geometry_and_memory(backend, data, case, dtype):
         oracle.scatter(gradient, indices, shape, True, **arguments),
         any_nan=True,
     )
+    if arguments["ceil_mode"]:
+        return  # the size of the input may be none that an unpooling gives
     rest = {name: value for name, value in arguments.items() if name != "ceil_mode"}
     try:
         unpooled = fastpool.maxunpool2d(*found, **rest, output_size=shape, backend=backend)
