@@ -98,8 +98,8 @@ AVERAGE_2D = """
     array([[3, 5],
            [5, 6]], dtype=uint8)
     >>> fastpool.avgpool2d(x, 3, stride=3, padding=1, count_include_pad=False)
-    array([[3.25, 5.5 ],
-           [5.25, 4.5 ]])
+    array([[3.25, 5.  ],
+           [5.25, 5.75]])
     """
 
 BACKWARD = """Gradient of `{pool}`: each window's gradient is spread over its cells.

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ...rules.arrays import is_half
+from ...rules.call import Call
 from ...rules.geometry import Geometry
 from . import table
-from .division import division_by
+from .division import divided_by_one, division_by
 from .kernels.writing import LINE
 from .memory import PAST_BYTES, Memory
 from .table import three_axes
@@ -49,6 +51,20 @@ def pools_in_blocks(geometry: Geometry) -> bool:
     reach = (depth.span * height.size + rows) * width.size + width.span
     small = reach < 2**30 and width.output * width.stride < 2**30
     return small and all(axis.stride < 32 and axis.span <= 4 * axis.size + 64 for axis in axes)
+
+
+def sums_in_blocks(call: Call) -> bool:
+    """Whether a sum or an average is pooled in registers: cells, sums and results are alike.
+
+    All are divided by one number.
+    """
+    division = call.division
+    if division is None or call.dtype != division.dtype or not pools_in_blocks(call.geometry):
+        return False
+    small = call.dtype.kind == "f" or is_half(call.dtype) or call.dtype.itemsize <= 2
+    if not small or call.dtype.kind == "b":
+        return False
+    return divided_by_one(call)
 
 
 def block_of(

@@ -74,7 +74,8 @@ def choose(
     )
     # Flat indices are transposed in 32 bits.
     fits = geometry.planes >= group and geometry.plane_cells < 2**31
-    small = pools_in_blocks(geometry)
+    # Rows at an edge are seen again, or are zeros to a sum.
+    small = (again or not operation.picks_cell) and pools_in_blocks(geometry)
     narrow = NARROW if small or max(height.kernel, width.kernel) < LARGE else NARROW_LARGE
     loose = small and aligned and runs_over(geometry, itemsize, memories)
     side_by_side = channels == 1 and width.output <= narrow and fits and aligned

@@ -18,7 +18,6 @@ from .blocks import (
     block_numbers,
     block_of,
     planes_together,
-    pools_in_blocks,
     summed,
     written_past,
     zeros_beside,
@@ -26,7 +25,7 @@ from .blocks import (
 from .choice import Choice, Codes, choose, choose_codes
 from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
-from .division import divided_by_one, divisor_of_all
+from .division import divisor_of_all
 from .kernels import merge, reduce, staging
 from .kernels.block_rows import fill_names, fill_zeros, pool_rows
 from .kernels.direct import direct_rows
@@ -46,20 +45,6 @@ DENSE_CELLS = 8192
 # Bytes that are fetched before they are needed: up to 1.25 times faster from memory.
 AHEAD = 4096
 _INDEX_TYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.int64}
-
-
-def sums_in_blocks(call: Call) -> bool:
-    """Whether a sum or an average is pooled in registers: cells, sums and results are alike.
-
-    All are divided by one number.
-    """
-    division = call.division
-    if division is None or call.dtype != division.dtype or not pools_in_blocks(call.geometry):
-        return False
-    small = call.dtype.kind == "f" or is_half(call.dtype) or call.dtype.itemsize <= 2
-    if not small or call.dtype.kind == "b":
-        return False
-    return divided_by_one(call)
 
 
 class ForwardSetup:

@@ -15,8 +15,9 @@ from ...rules.call import Call
 from ...rules.geometry import Geometry
 from ...rules.quotients import EXACT, halves, rounded_quotients
 from ..protocol import Entry
+from .blocks import sums_in_blocks
 from .compile.launch import Launch, prepare_drivers, run
-from .forward import ForwardSetup, sums_in_blocks
+from .forward import ForwardSetup
 from .memory import Memory, place_of
 from .plan import Plan
 from .pulls import PullSetup, sums_pull
