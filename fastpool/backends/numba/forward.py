@@ -32,7 +32,7 @@ from .kernels.direct import direct_rows
 from .kernels.ring import ring_rows
 from .kernels.wide import wide_rows
 from .memory import Memory, held_as
-from .table import FORWARD, make_table, rounded_up, three_axes
+from .table import FORWARD, make_table, placed, rounded_up, three_axes
 from .vectors.halves import mantissa
 from .vectors.types import Cells, Order, pack
 from .vectors.windows import CODES
@@ -198,7 +198,7 @@ def _numbers(setup: ForwardSetup) -> tuple[dict[int, int], int, int]:
     if not choice.staged:
         read = tile * width.stride * channels * item
         own[table.AHEAD] = -(-AHEAD // read) * memories[0].row
-    scratch = _placed(
+    scratch = placed(
         own,
         {
             table.RING: slots * pitch * item,
@@ -258,7 +258,7 @@ def _blocks(setup: ForwardSetup) -> tuple[dict[int, int], int]:
     rows = depth.kernel * block.height if choice.staged else 0
     lines = 0 if choice.direct else block.rows * line + lanes * lanes
     columns = line if channels > 1 and block.flat else 0
-    scratch = _placed(
+    scratch = placed(
         own,
         {
             table.FIRSTS: codes,
@@ -272,15 +272,6 @@ def _blocks(setup: ForwardSetup) -> tuple[dict[int, int], int]:
     if block.divided:
         own[table.FIRSTS] += codes // 2
     return own, scratch
-
-
-def _placed(own: dict[int, int], sizes: dict[int, int]) -> int:
-    """Give parts of the scratch their places; its size."""
-    scratch = 0
-    for name, size in sizes.items():
-        own[name] = scratch
-        scratch += rounded_up(size, 64)
-    return scratch
 
 
 def _line_index(setup: ForwardSetup) -> np.dtype[Any]:

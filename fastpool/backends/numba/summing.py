@@ -18,7 +18,7 @@ from .kernels import sums, trees
 from .kernels.sparse_trees import DIGITS, sum_cells, sum_sparsely
 from .kernels.staging import spread_lines
 from .memory import Memory, held_as
-from .table import SUMS, make_table, rounded_up, three_axes
+from .table import SUMS, make_table, placed, rounded_up, three_axes
 from .vectors.halves import mantissa
 from .vectors.types import BYTES, Order
 
@@ -171,10 +171,7 @@ class Summing:
                 table.TREE_DOWN: address(trees.tree_down, frames=totals, totals=totals),
                 table.TREE_ALONG: address(trees.tree_along, line=totals, parts=totals),
             }
-        scratch = 64
-        for place, size in sizes.items():
-            own[place] = scratch - 64
-            scratch += rounded_up(size, 64)
+        scratch = 64 + placed(own, sizes)
         whole = {} if self.walk is sum_sparsely else {"scratch": cells(np.uint8)}
         memories = (*self.memories, self.memories[1])
         numbers = make_table(geometry, False, memories, SUMS, own, behind)
