@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import SupportsIndex
+from dataclasses import replace
+from typing import Any, SupportsIndex
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from ..dispatch import table
@@ -12,6 +14,7 @@ from ..rules import arguments, arrays, calls
 from ..rules.arrays import Storage
 from ..rules.call import Call, Function
 from ..rules.members import FUNCTIONS
+from ..rules.operation import SUM
 from .types import Entries, IndexFormat, Layout, Padding
 
 DEFAULT = ("maxpool2d", "maxpool2d_backward", "maxunpool2d")
@@ -47,9 +50,10 @@ def warmup(
     layout : optional
         As it will be given to the functions; None for channels first.
     functions : str or sequence of str
-        The names of what will be called: "maxpool2d", "maxpool3d_backward" and so on, by default
-        the three functions of 2-D. Of a forward both forms, with indices and without, are
-        compiled.
+        The names of what will be called: "maxpool2d", "avgpool3d_backward" and so on, by default
+        the three functions of the maximum in 2-D. Of a forward both forms, with indices and
+        without, are compiled; of sums and averages of integers those that give floats, and those
+        that give the same dtype.
 
     Raises
     ------
@@ -76,26 +80,17 @@ def warmup(
     rules = kernel_size, stride, padding, dilation, ceil_mode
     wanted = [arrays.data_type(name, "dtypes", dtype) for dtype in _as_sequence(dtypes)]
     # Checked also where nothing is to be compiled.
-    pools = {_pool_of(FUNCTIONS[each], name) for each in chosen or DEFAULT}
-    forwards = {
-        pool: [
-            calls.forward(
-                pool, "shape", sizes, dtype, *rules, True, index_format,
-                pool.layouts[0] if layout is None else layout,
-            )
-            for dtype in wanted
-        ]
-        for pool in pools
-    }  # fmt: skip
+    made = [
+        call
+        for each in chosen or DEFAULT
+        for dtype in wanted
+        for call in _calls(FUNCTIONS[each], sizes, dtype, rules, index_format, layout)
+    ]
     backend = table.load(table.COMPILED)
-    for each in chosen:
-        function = FUNCTIONS[each]
-        for call in forwards[_pool_of(function, name)]:
-            if call.geometry.empty:
-                continue
-            for made in _calls(function, call):
-                storages = (Storage.in_order(*array) for array in (*made.inputs, *made.results))
-                backend.compile(backend.plan(made, tuple(storages)), complete=True)
+    for call in made if chosen else ():
+        if not call.geometry.empty:
+            storages = (Storage.in_order(*array) for array in (*call.inputs, *call.results))
+            backend.compile(backend.plan(call, tuple(storages)), complete=True)
 
 
 def _as_sequence(dtypes: DTypeLike | Sequence[DTypeLike]) -> Sequence[DTypeLike]:
@@ -103,15 +98,40 @@ def _as_sequence(dtypes: DTypeLike | Sequence[DTypeLike]) -> Sequence[DTypeLike]
     return list(dtypes) if several else [dtypes]  # type: ignore[arg-type, list-item]
 
 
-def _pool_of(function: Function, name: str) -> Function:
-    """The forward of a function's family, under the name that messages are to have."""
-    return Function(name, "forward", function.operation, function.dimensions, ("shape",))
-
-
-def _calls(function: Function, call: Call) -> list[Call]:
-    """The calls of a function on what a forward pass with indices takes and gives."""
-    geometry, form = call.geometry, call.index_format
-    with_indices = Call(function, geometry, form, call.dtype, call.index_dtype)
-    if function.part != "forward":
-        return [with_indices]
-    return [Call(function, geometry, form, call.dtype, None), with_indices]
+def _calls(
+    function: Function,
+    sizes: tuple[int, ...],
+    dtype: np.dtype[Any],
+    rules: tuple[Any, ...],
+    index_format: object,
+    layout: object,
+) -> list[Call]:
+    """The calls of a function that belong to a pooling of an input of these sizes."""
+    # The forward of its family, under the name that messages are to have.
+    pool = Function("warmup", "forward", function.operation, function.dimensions, ("shape",))
+    order = pool.layouts[0] if layout is None else layout
+    kernel_size, stride, padding, dilation, ceil_mode = rules
+    if function.operation.picks_cell:
+        call = calls.forward(
+            pool, "shape", sizes, dtype, kernel_size, stride, padding, dilation, ceil_mode, True,
+            index_format, order,
+        )  # fmt: skip
+        with_indices = replace(call, function=function)
+        if function.part != "forward":
+            return [with_indices]
+        return [replace(with_indices, index_dtype=None), with_indices]
+    divisor = 1 if function.operation is SUM else None
+    results = [None, dtype] if dtype.kind in "iu" else [None]
+    made = (
+        calls.average(
+            pool, "shape", sizes, dtype, kernel_size, stride, padding, ceil_mode, True, divisor,
+            dilation, order, result,
+        )
+        for result in results
+    )  # fmt: skip
+    gradients = function.part != "forward"
+    return [
+        replace(call, function=function)
+        for call in made
+        if not (gradients and dtype.kind in "iub")  # which there are none of
+    ]

@@ -211,7 +211,33 @@ def check_case(rng: np.random.Generator, case: Case, dtype: np.dtype[Any]) -> li
         unpool = {name: value for name, value in arguments.items() if name != "ceil_mode"}
         unpool["output_size"] = case.geometry.sizes
         compare(case.unpool, *both(case.unpool, gradient, indices, **unpool))
+    _check_averages(rng, case, x, draw, compare, both)
     return [f"{text}\n  {dtype} {case.shape} {arguments}" for text in found]
+
+
+def _check_averages(
+    rng: np.random.Generator,
+    case: Case,
+    x: np.ndarray,
+    draw: Callable[[tuple[int, ...]], np.ndarray],
+    compare: Callable[..., None],
+    both: Callable[..., tuple[Any, Any]],
+) -> None:
+    """Sums and averages of the same windows, and the gradient of the average."""
+    windows = {name: value for name, value in case.arguments.items() if name != "index_format"}
+    average, total = (f"{name}pool{case.dimensions}d" for name in ("avg", "sum"))
+    divisors = {
+        "count_include_pad": bool(rng.random() < 0.6),
+        "divisor_override": int(rng.choice((-3, 2, 7))) if rng.random() < 0.3 else None,
+    }
+    whole = x.dtype.kind in "iu" and rng.random() < 0.5
+    result = {"dtype": x.dtype.newbyteorder("=")} if whole else {}
+    compare(average, *both(average, x, **windows, **divisors, **result), any_nan=True)
+    compare(total, *both(total, x, **windows, **result), any_nan=True)
+    if x.dtype.kind not in "iub":
+        gradient, backward = draw(case.geometry.output_shape), f"{average}_backward"
+        answers = both(backward, gradient, case.shape, **windows, **divisors)
+        compare(backward, *answers, any_nan=True)
 
 
 def _spoiled(rng: np.random.Generator, indices: np.ndarray, geometry: Geometry) -> np.ndarray:

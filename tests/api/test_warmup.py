@@ -42,6 +42,28 @@ def test_calls_after_it_compile_nothing(name):
     assert jit.compiled_functions() == compiled
 
 
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.whole
+def test_averages_after_it_compile_nothing(name):
+    shape, kernel_size, options = CALLS[name]
+    windows = {
+        key: value for key, value in options.items() if key not in ("index_format", "dtypes")
+    }
+    dtypes = options.get("dtypes", "float32")
+    fastpool.warmup(
+        shape, kernel_size, **options, functions=["avgpool2d", "sumpool2d", "avgpool2d_backward"]
+    )
+    compiled = jit.compiled_functions()
+    for dtype in dtypes if isinstance(dtypes, (list, tuple)) else [dtypes]:
+        x = np.ones(shape, np.dtype(dtype).newbyteorder("="))
+        for result in (None, x.dtype) if x.dtype.kind in "iu" else (None,):
+            for pool in (fastpool.avgpool2d, fastpool.sumpool2d):
+                found = pool(x, kernel_size, **windows, dtype=result, backend="numba")
+        if x.dtype.kind == "f":
+            fastpool.avgpool2d_backward(found, shape, kernel_size, **windows, backend="numba")
+    assert jit.compiled_functions() == compiled
+
+
 @pytest.mark.whole
 def test_only_the_functions_asked_for():
     code = """
