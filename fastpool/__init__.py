@@ -1,5 +1,19 @@
 """fastpool: exact and fast pooling for NumPy arrays on the CPU."""
 
+from .api.adaptive import (
+    adaptive_avgpool1d,
+    adaptive_avgpool1d_backward,
+    adaptive_avgpool2d,
+    adaptive_avgpool2d_backward,
+    adaptive_avgpool3d,
+    adaptive_avgpool3d_backward,
+    adaptive_maxpool1d,
+    adaptive_maxpool1d_backward,
+    adaptive_maxpool2d,
+    adaptive_maxpool2d_backward,
+    adaptive_maxpool3d,
+    adaptive_maxpool3d_backward,
+)
 from .api.average import (
     avgpool1d,
     avgpool1d_backward,
@@ -41,6 +55,18 @@ __all__ = [
     "BackendUnavailable",
     "PoolResult",
     "__version__",
+    "adaptive_avgpool1d",
+    "adaptive_avgpool1d_backward",
+    "adaptive_avgpool2d",
+    "adaptive_avgpool2d_backward",
+    "adaptive_avgpool3d",
+    "adaptive_avgpool3d_backward",
+    "adaptive_maxpool1d",
+    "adaptive_maxpool1d_backward",
+    "adaptive_maxpool2d",
+    "adaptive_maxpool2d_backward",
+    "adaptive_maxpool3d",
+    "adaptive_maxpool3d_backward",
     "available_backends",
     "avgpool1d",
     "avgpool1d_backward",

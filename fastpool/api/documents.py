@@ -96,6 +96,8 @@ def document(template: str, function: Function) -> str:
         "pool": f"{name}pool{n}d",
         "unpool": f"maxunpool{n}d",
         "backward": f"{name}pool{n}d_backward",
+        "plain": f"{name}pool{n}d",
+        "adaptive": f"adaptive_{name}pool{n}d",
         "first": first,
         "last": last,
     }

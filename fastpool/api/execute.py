@@ -58,12 +58,13 @@ class Task:
 
 
 class _Nothing:
-    """The plan for results without a cell."""
+    """The plan for results without a cell, and for gradients of none."""
 
     reason = "there is nothing to do"
 
     def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> None:
-        return None
+        for output in outputs:
+            output[...] = 0
 
 
 # Types whose values a table tells apart by value and type: ``2 == 2.0 == np.int64(2)`` and
@@ -100,8 +101,7 @@ def execute(
     key = _key(function, chosen, inputs, arguments, out)
     task = _tasks.get(key)
     if task is None:
-        make = _understand[function.part, function.operation.picks_cell]
-        task = _new_task(make(function, inputs, arguments), chosen, inputs, out)
+        task = _new_task(_understand(function, inputs, arguments), chosen, inputs, out)
         if key is not None:
             _keep(key, task)
     return _run(task, inputs, out)
@@ -211,62 +211,38 @@ def _facts(out: Any) -> Hashable:
     return None
 
 
-def _understand_forward(
+def _understand(
     function: Function, inputs: tuple[np.ndarray, ...], arguments: tuple[Any, ...]
 ) -> Call:
-    (x,) = inputs
-    arrays.check_dtype(function.name, "x", x.dtype)
-    return calls.forward(function, "x", x.shape, x.dtype, *arguments)
-
-
-def _understand_backward(
-    function: Function, inputs: tuple[np.ndarray, ...], arguments: tuple[Any, ...]
-) -> Call:
-    gradient, codes = inputs
-    arrays.check_dtype(function.name, "grad_output", gradient.dtype)
-    call = calls.backward(function, gradient.dtype, codes.dtype, *arguments)
-    shape = call.geometry.output_shape
-    arrays.check_shape(function.name, "grad_output", gradient.shape, shape)
-    call.check_indices(codes.shape, codes.dtype)
+    """The call of a function, once its arrays are known to be right."""
+    name, first = function.name, inputs[0]
+    make = _MAKERS[function.part, function.operation.picks_cell, function.adaptive]
+    arrays.check_dtype(name, function.inputs[0], first.dtype)
+    dtypes = tuple(array.dtype for array in inputs)
+    if function.part == "forward":
+        return make(function, "x", first.shape, *dtypes, *arguments)
+    if function.part == "unpool":
+        call = make(function, first.shape, *dtypes, *arguments)
+    else:
+        call = make(function, *dtypes, *arguments)
+        shape = call.geometry.output_shape
+        arrays.check_shape(name, "grad_output", first.shape, shape)
+    if len(inputs) == 2:
+        call.check_indices(inputs[1].shape, inputs[1].dtype)
     return call
 
 
-def _understand_unpool(
-    function: Function, inputs: tuple[np.ndarray, ...], arguments: tuple[Any, ...]
-) -> Call:
-    x, codes = inputs
-    arrays.check_dtype(function.name, "x", x.dtype)
-    call = calls.unpool(function, x.shape, x.dtype, codes.dtype, *arguments)
-    call.check_indices(codes.shape, codes.dtype)
-    return call
-
-
-def _understand_average(
-    function: Function, inputs: tuple[np.ndarray, ...], arguments: tuple[Any, ...]
-) -> Call:
-    (x,) = inputs
-    arrays.check_dtype(function.name, "x", x.dtype)
-    return calls.average(function, "x", x.shape, x.dtype, *arguments)
-
-
-def _understand_average_backward(
-    function: Function, inputs: tuple[np.ndarray, ...], arguments: tuple[Any, ...]
-) -> Call:
-    (gradient,) = inputs
-    arrays.check_dtype(function.name, "grad_output", gradient.dtype)
-    call = calls.average_backward(function, gradient.dtype, *arguments)
-    shape = call.geometry.output_shape
-    arrays.check_shape(function.name, "grad_output", gradient.shape, shape)
-    return call
-
-
-# By what a function does, and whether its operation picks a cell.
-_understand: dict[tuple[str, bool], Callable[..., Call]] = {
-    ("forward", True): _understand_forward,
-    ("backward", True): _understand_backward,
-    ("unpool", True): _understand_unpool,
-    ("forward", False): _understand_average,
-    ("backward", False): _understand_average_backward,
+# By what a function does, whether its operation picks a cell, and whether its windows are adaptive.
+_MAKERS: dict[tuple[str, bool, bool], Callable[..., Call]] = {
+    ("forward", True, False): calls.forward,
+    ("backward", True, False): calls.backward,
+    ("unpool", True, False): calls.unpool,
+    ("forward", False, False): calls.average,
+    ("backward", False, False): calls.average_backward,
+    ("forward", True, True): calls.adaptive,
+    ("backward", True, True): calls.adaptive_backward,
+    ("forward", False, True): calls.adaptive_average,
+    ("backward", False, True): calls.adaptive_average_backward,
 }
 
 

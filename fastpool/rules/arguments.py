@@ -144,6 +144,20 @@ def input_sizes(function: str, value: object, name: str = "input_shape") -> tupl
     return tuple(integer(function, name, entry, 0) for entry in values)
 
 
+def output_sizes(function: str, value: object, dimensions: int) -> tuple[int | None, ...]:
+    """How many windows each axis is to have; None for as many as cells."""
+    found = entries(value)
+    values = (value,) * dimensions if found is None else found
+    if len(values) != dimensions:
+        raise ValueError(
+            f"{function}: output_size must be an integer or {_SEQUENCES[dimensions]}, got "
+            f"{shown(value)}"
+        )
+    return tuple(
+        None if each is None else integer(function, "output_size", each, 0) for each in values
+    )
+
+
 def check_flag(function: str, name: str, value: object) -> None:
     """Raise TypeError unless `value` is a bool."""
     if not isinstance(value, (bool, np.bool_)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +26,8 @@ class Axis:
     dilation: int
     pad_low: int
     pad_high: int
+
+    regular = True  # whether all windows have the same distance, and as many taps
 
     @property
     def span(self) -> int:
@@ -112,6 +115,102 @@ class Axis:
     def starting(self, end: int) -> int:
         """How many windows start before cell `end`."""
         return min(-(-(end + self.pad_low) // self.stride), self.output)
+
+
+@dataclass(frozen=True)
+class AdaptiveAxis(Axis):
+    """Windows that share an axis as evenly as cells can be shared, some with a cell more.
+
+    Of all `windows` on all `cells`, window o has the cells from ``floor(o * cells / windows)`` up
+    to ``ceil((o + 1) * cells / windows)``. Those of this axis begin at `first_window`, and its
+    cells at `first_cell`. `kernel` is the largest number of cells, and `stride` about that of a
+    window.
+    """
+
+    cells: int
+    windows: int
+    first_cell: int
+    first_window: int
+
+    regular = False
+
+    @property
+    def overlapping(self) -> bool:
+        return self.output > 1
+
+    @property
+    def empty_window(self) -> None:
+        return None
+
+    @property
+    def starts(self) -> np.ndarray:
+        return shares(self.first_window, self.output, self.cells, self.windows) - self.first_cell
+
+    @property
+    def first_taps(self) -> np.ndarray:
+        return np.zeros(self.output, np.int64)
+
+    @property
+    def tap_counts(self) -> np.ndarray:
+        ends = _ends(self.first_window, self.output, self.cells, self.windows)
+        counts: np.ndarray = ends - self.first_cell - self.starts
+        return counts
+
+    def counted_taps(self, padded: bool) -> np.ndarray:
+        return self.tap_counts
+
+    def part(self, first: int, stop: int) -> tuple[int, int, Axis]:
+        begin, last = self.first_window + first, self.first_window + stop - 1
+        low = int(shares(begin, 1, self.cells, self.windows)[0]) - self.first_cell
+        high = int(_ends(last, 1, self.cells, self.windows)[0]) - self.first_cell
+        return (
+            low,
+            high,
+            replace(
+                self,
+                size=high - low,
+                output=stop - first,
+                first_cell=self.first_cell + low,
+                first_window=self.first_window + first,
+            ),
+        )
+
+    @property
+    def cell_windows(self) -> tuple[np.ndarray, np.ndarray]:
+        """The first window that has each cell, and how many have it.
+
+        Cells share the windows as windows share the cells.
+        """
+        firsts = shares(self.first_cell, self.size, self.windows, self.cells)
+        ends = _ends(self.first_cell, self.size, self.windows, self.cells)
+        return firsts - self.first_window, ends - firsts
+
+
+def adaptive(size: int, output: int) -> Axis:
+    """So many windows on so many cells: a plain axis, if the one number divides the other."""
+    if output == 0 or size % output == 0:
+        share = size // output if output else 1
+        return Axis(size, output, share, share, 1, 0, 0)
+    share, rest = divmod(size, output)
+    # A window has two cells beyond its share if it begins and ends within cells.
+    kernel = share + (2 if rest > math.gcd(rest, output) else 1)
+    return AdaptiveAxis(size, output, kernel, share + 1, 1, 0, 0, size, output, 0, 0)
+
+
+def shares(first: int, count: int, total: int, parts: int) -> np.ndarray:
+    """``floor(i * total / parts)`` for i from `first` on; int64, and exact."""
+    whole, rest = divmod(total, parts)
+    numbers = np.arange(first, first + count, dtype=np.int64)
+    if parts < 2**31:
+        found: np.ndarray = numbers * whole + numbers * rest // parts
+        return found
+    more = [number * rest // parts for number in range(first, first + count)]
+    return numbers * whole + np.array(more, np.int64)
+
+
+def _ends(first: int, count: int, total: int, parts: int) -> np.ndarray:
+    """``ceil((i + 1) * total / parts)``."""
+    return -shares(-first - count, count, total, parts)[::-1]
 
 
 # What stands for an axis that a pooling of fewer axes lacks.

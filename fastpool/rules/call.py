@@ -38,6 +38,8 @@ class Function:
         How many spatial axes it has.
     inputs : tuple of str
         The names of its arrays.
+    adaptive : bool
+        Whether windows are given by how many there are.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Function:
     operation: Operation
     dimensions: int
     inputs: tuple[str, ...]
+    adaptive: bool = False
 
     @property
     def layouts(self) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from . import arguments, indices, sums
 from .arguments import IndexFormat, check_choice, check_flag
 from .call import Call, Function
-from .geometry import Geometry, pooled, unpooled
+from .geometry import Geometry, pooled, shared, unpooled
 from .operation import SUM
 
 
@@ -152,8 +153,7 @@ def average_backward(
         As `forward`, and for gradients that are no floats.
     """
     called = function.name
-    if dtype.kind in "iub":
-        raise TypeError(f"{called}: grad_output has dtype {dtype}; gradients are floats")
+    _check_floats(called, dtype)
     shape = arguments.input_sizes(called, input_shape)
     geometry, _ = _pooling(
         function, "input_shape", shape, kernel_size, stride, padding, dilation, ceil_mode, "flat",
@@ -162,6 +162,94 @@ def average_backward(
     dtype = _native(dtype)
     division = sums.division(called, geometry, dtype, count_include_pad, divisor_override)
     return Call(function, geometry, "flat", dtype, None, division)
+
+
+def adaptive(
+    function: Function,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    output_size: object,
+    return_indices: object,
+    layout: object,
+) -> Call:
+    """A call that picks a cell of each of so many windows on an input of `shape`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or value.
+    """
+    check_flag(function.name, "return_indices", return_indices)
+    order = _layout(function, layout)
+    geometry = shared(function.name, name, shape, output_size, function.dimensions, order)
+    index_dtype = np.dtype(np.int64) if return_indices else None
+    return Call(function, geometry, "flat", _native(dtype), index_dtype)
+
+
+def adaptive_backward(
+    function: Function,
+    dtype: np.dtype[Any],
+    index_dtype: np.dtype[Any],
+    input_shape: object,
+    output_size: object,
+    layout: object,
+) -> Call:
+    """A call that routes gradients back to an input of `input_shape`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `adaptive`.
+    """
+    shape = arguments.input_sizes(function.name, input_shape)
+    call = adaptive(function, "input_shape", shape, dtype, output_size, False, layout)
+    return replace(call, index_dtype=_native(index_dtype))
+
+
+def adaptive_average(
+    function: Function,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    output_size: object,
+    layout: object,
+    result: np.dtype[Any] | None,
+) -> Call:
+    """A call that averages so many windows on an input of `shape`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `adaptive`.
+    """
+    call = adaptive(function, name, shape, dtype, output_size, False, layout)
+    made = sums.average_dtype(function.name, call.dtype, result)
+    return replace(call, division=sums.division(function.name, call.geometry, made, False, None))
+
+
+def adaptive_average_backward(
+    function: Function,
+    dtype: np.dtype[Any],
+    input_shape: object,
+    output_size: object,
+    layout: object,
+) -> Call:
+    """A call that spreads gradients over the windows of an input of `input_shape`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `adaptive`, and for gradients that are no floats.
+    """
+    _check_floats(function.name, dtype)
+    shape = arguments.input_sizes(function.name, input_shape)
+    return adaptive_average(function, "input_shape", shape, dtype, output_size, layout, None)
+
+
+def _check_floats(function: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind in "iub":
+        raise TypeError(f"{function}: grad_output has dtype {dtype}; gradients are floats")
 
 
 def _pooling(

@@ -14,8 +14,8 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from .arguments import Integers, Pair, Windows, entries, integer
-from .axis import Axis
+from .arguments import Integers, Pair, Windows, entries, integer, output_sizes
+from .axis import Axis, adaptive
 
 # What is computed with int64 (positions, window starts, spans) stays below this bound, so that the
 # sum of any two of them fits.
@@ -82,8 +82,13 @@ class Geometry:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to pool: an axis that is not spatial has length 0."""
-        return not self.planes * self.channels
+        """Whether there is nothing to pool: an axis has length 0."""
+        return not self.planes * self.channels * math.prod(self.outputs)
+
+    @property
+    def regular(self) -> bool:
+        """Whether all windows have the same distance, and as many taps."""
+        return all(axis.regular for axis in self.axes)
 
     @property
     def overlapping(self) -> bool:
@@ -129,6 +134,32 @@ class Geometry:
         for first in range(0, self.planes, count):
             numbers = np.arange(first, min(first + count, self.planes))
             yield first, np.unravel_index(numbers, lead or (1,))
+
+
+def shared(
+    function: str,
+    name: str,
+    shape: tuple[int, ...],
+    output_size: object,
+    dimensions: int,
+    layout: str,
+) -> Geometry:
+    """The geometry of an adaptive pooling of an input of `shape`, which messages call `name`.
+
+    `output_size` has a number for each axis, or one for all; None keeps an axis.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or value.
+    """
+    lead, sizes, channels = _split(function, name, shape, dimensions, layout)
+    wanted, axes = output_sizes(function, output_size, dimensions), list[Axis]()
+    for size, value in zip(sizes, wanted, strict=True):
+        output = size if value is None else value
+        _check_limit(function, name, shape, (output, size))
+        axes.append(adaptive(size, output))
+    return Geometry(lead, tuple(axes), channels, layout)
 
 
 @lru_cache(maxsize=256)

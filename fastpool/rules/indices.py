@@ -40,7 +40,11 @@ def check_taps(function: str, kernel: Integers, index_format: IndexFormat) -> No
 
 
 def named_cells(
-    axes: Sequence[Axis], codes: np.ndarray, starts: Sequence[np.ndarray], window: bool
+    axes: Sequence[Axis],
+    codes: np.ndarray,
+    starts: Sequence[np.ndarray],
+    window: bool,
+    spans: Sequence[np.ndarray] | None = None,
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """The cells that indices name.
 
@@ -54,6 +58,8 @@ def named_cells(
         For each axis, where the windows of the indices start: they broadcast with `codes`.
     window : bool
         Whether they are window indices, or flat ones.
+    spans : sequence of ndarray, optional
+        How far the windows reach, where that differs from one to the next.
 
     Returns
     -------
@@ -77,7 +83,8 @@ def named_cells(
         else:
             valid = valid & (place < axis.size)
             offset = place - start
-            own = own & (offset >= 0) & (offset < axis.span)
+            span = axis.span if spans is None else spans[number]
+            own = own & (offset >= 0) & (offset < span)
             if axis.dilation > 1:
                 own &= offset % axis.dilation == 0
         cells.insert(0, place)
@@ -120,6 +127,17 @@ def starts_of(axes: Sequence[Axis]) -> list[np.ndarray]:
     """Where windows start, along each axis of a canonical array of outputs."""
     count = len(axes)
     return [axis.starts.reshape(-1, *(1,) * (count - i)) for i, axis in enumerate(axes)]
+
+
+def spans_of(axes: Sequence[Axis]) -> list[np.ndarray] | None:
+    """How far windows reach, like `starts_of`; None if all of an axis reach as far."""
+    if all(axis.regular for axis in axes):
+        return None
+    count = len(axes)
+    spans = (
+        axis.tap_counts if not axis.regular else np.full(axis.output, axis.span) for axis in axes
+    )
+    return [span.reshape(-1, *(1,) * (count - i)) for i, span in enumerate(spans)]
 
 
 def flat_of(axes: Sequence[Axis], cells: Sequence[np.ndarray]) -> np.ndarray:

@@ -24,6 +24,13 @@ def _rows() -> list[Function]:
             Function(f"avgpool{n}d_backward", "backward", AVERAGE, n, ("grad_output",)),
             Function(f"sumpool{n}d", "forward", SUM, n, ("x",)),
         ]
+        for operation in (MAXIMUM, AVERAGE):
+            pool = f"adaptive_{operation.name}pool{n}d"
+            gradients = ("grad_output", "indices") if operation.picks_cell else ("grad_output",)
+            rows += [
+                Function(pool, "forward", operation, n, ("x",), adaptive=True),
+                Function(f"{pool}_backward", "backward", operation, n, gradients, adaptive=True),
+            ]
     return rows
 
 

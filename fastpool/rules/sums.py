@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from .arguments import check_flag, integer, shown
 from .arrays import check_dtype
-from .axis import Axis
+from .axis import AdaptiveAxis, Axis
 from .geometry import LIMIT, Geometry
 
 # Windows of up to so many taps are summed one tap after the other, which gives the bits of PyTorch;
@@ -175,6 +176,8 @@ class Reach:
 @lru_cache(maxsize=256)
 def window_reach(axis: Axis) -> Reach:
     """Of each window the cells under its taps."""
+    if not axis.regular:
+        return Reach(axis.size, axis.starts, axis.tap_counts, 1)
     return Reach(axis.size, axis.starts, np.full(axis.output, axis.kernel), axis.dilation)
 
 
@@ -190,6 +193,8 @@ def cell_reach(axis: Axis) -> Reach:
     Window o reaches with tap t the cell ``o * stride + t * dilation - pad_low``. With both divided
     by what they have in common, the taps of a cell are `stride` apart, and its windows `dilation`.
     """
+    if isinstance(axis, AdaptiveAxis):
+        return Reach(axis.output, *axis.cell_windows, 1)
     common = math.gcd(axis.stride, axis.dilation)
     stride, dilation = axis.stride // common, axis.dilation // common
     cells = np.arange(axis.size, dtype=np.int64) + axis.pad_low
@@ -208,7 +213,23 @@ def cell_reach(axis: Axis) -> Reach:
 
 
 def in_order(geometry: Geometry, backward: bool) -> bool:
-    """Whether sums are made one tap, or one window, after the other."""
+    """Whether sums are made one tap, or one window, after the other.
+
+    If not, some or all are trees: see `trees`. The gradients of adaptive windows never are.
+    """
     axes = geometry.axes
-    counts = (most_reaching(axis) if backward else axis.kernel for axis in axes)
-    return math.prod(counts) <= MOST_IN_ORDER
+    if backward:
+        return not geometry.regular or math.prod(map(most_reaching, axes)) <= MOST_IN_ORDER
+    return math.prod(axis.kernel for axis in axes) <= MOST_IN_ORDER
+
+
+def trees(counts: Sequence[np.ndarray]) -> np.ndarray | None:
+    """Which windows are summed as trees; None if all are.
+
+    `counts` are their taps along each axis of a canonical array.
+    """
+    total = np.ones((), np.int64)
+    for number, along in enumerate(counts):
+        total = total * along.reshape(-1, *(1,) * (len(counts) - number))
+    large: np.ndarray = total > MOST_IN_ORDER
+    return None if large.all() else large

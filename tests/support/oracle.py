@@ -244,6 +244,72 @@ def spatial(shape, kernel_size, stride, padding, dilation, ceil_mode, layout):
     return kernel, stride, dilation, found
 
 
+def shares(size, count):
+    """The cells of each of so many windows that share an axis."""
+    return [range(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+
+def adaptive(x, output_size, layout, pool):
+    """What `pool` makes of each window by itself: a plane becomes a number."""
+    count = len(layout) - 2
+    at = x.ndim - count - layout.endswith("C")
+    sizes = x.shape[at : at + count]
+    sizes_of = [size if n is None else n for n, size in zip(output_size, sizes, strict=True)]
+    axes = [shares(size, n) for size, n in zip(sizes, sizes_of, strict=True)]
+    shape = output_shape(x.shape, axes, layout)
+    results = None
+    for number, plane in enumerate(planes(x, layout)):
+        for place in np.ndindex(*sizes_of):
+            cells = [along[o] for along, o in zip(axes, place, strict=True)]
+            window = plane[tuple(slice(each.start, each.stop) for each in cells)]
+            found = pool(window, [each.start for each in cells], plane.shape)
+            if results is None:
+                results = [np.empty(shape, np.asarray(part).dtype) for part in found]
+            for result, part in zip(results, found, strict=True):
+                planes(result, layout)[number][place] = part
+    return results
+
+
+def adaptive_maxpool(x, output_size, layout):
+    """Output and flat indices."""
+    plain = {1: "NCW", 2: "NCHW", 3: "NCDHW"}[len(layout) - 2]
+
+    def pick(window, starts, shape):
+        output, indices = maxpool(window, window.shape, layout=plain)
+        places = np.unravel_index(int(indices.item()), window.shape)
+        cell = [start + place for start, place in zip(starts, places, strict=True)]
+        return output.reshape(()), np.int64(position(cell, shape))
+
+    return adaptive(x, output_size, layout, pick)
+
+
+def adaptive_avgpool(x, output_size, layout, dtype=None):
+    plain = {1: "NCW", 2: "NCHW", 3: "NCDHW"}[len(layout) - 2]
+
+    def average(window, starts, shape):
+        return (avgpool(window, window.shape, layout=plain, dtype=dtype).reshape(()),)
+
+    return adaptive(x, output_size, layout, average)[0]
+
+
+def adaptive_avgpool_backward(gradient, shape, output_size, layout):
+    """What windows pass on to their cells, one after the other."""
+    count = len(layout) - 2
+    at = len(shape) - count - layout.endswith("C")
+    sizes = [shape[at + i] if n is None else n for i, n in enumerate(output_size)]
+    axes = [shares(shape[at + i], n) for i, n in enumerate(sizes)]
+    kind = sums_in(gradient.dtype, gradient.dtype)
+    result = np.zeros(shape, kind)
+    with np.errstate(all="ignore"):
+        for windows_, cells in zip(planes(gradient, layout), planes(result, layout), strict=True):
+            for place in np.ndindex(windows_.shape):
+                taps = [along[o] for along, o in zip(axes, place, strict=True)]
+                passed = kind(windows_[place]) / kind(math.prod(len(each) for each in taps))
+                for cell in itertools.product(*taps):
+                    cells[cell] += passed
+        return result.astype(gradient.dtype)
+
+
 def rounded_quotient(total, divisor):
     """An exact quotient, to the nearest integer, of two to the even one."""
     return round(fractions.Fraction(total, divisor))

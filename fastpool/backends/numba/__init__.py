@@ -20,6 +20,7 @@ from ...rules.call import Call
 from ...rules.geometry import LAYOUTS
 from ..protocol import Entry
 from ..protocol import Plan as AnyPlan
+from .adaptive import CheckedPlan, PickSetup
 from .compile import disk, jit
 from .compile.describe import describe as describe
 from .compile.disk import NotReady
@@ -79,7 +80,8 @@ class ForwardPlan(Plan):
     def __init__(self, call: Call, storages: tuple[Storage, ...]) -> None:
         self._arrays = _Copied(call, storages, 1)
         self._copied = self._arrays.any
-        self._setup = ForwardSetup(call, self._arrays.memories)
+        setup = ForwardSetup if call.geometry.regular else PickSetup
+        self._setup: ForwardSetup | PickSetup = setup(call, self._arrays.memories)
         self._launch: Launch | None = None
         self.reason = self._setup.reason
 
@@ -205,7 +207,9 @@ def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
         return ForwardPlan(call, storages)
     made = ScatterPlan(call, storages)
     sums = call.part == "backward" and (is_half(call.dtype) or call.dtype.kind == "b")
-    return SummedPlan(call) if sums and not made.rounds else made
+    if sums and not made.rounds:
+        return SummedPlan(call)
+    return made if call.geometry.regular else CheckedPlan(call, made)
 
 
 def ready(plan: AnyPlan) -> bool:

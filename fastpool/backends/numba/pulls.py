@@ -101,7 +101,8 @@ class PullSetup:
 
 def sums_pull(call: Call, memories: Sequence[Memory]) -> bool:
     """Whether the gradient of an average is pulled: there is one divisor, and windows are small."""
-    if len(call.geometry.axes) == 3 or not divided_by_one(call):
+    regular = call.geometry.regular and len(call.geometry.axes) < 3
+    if not regular or not divided_by_one(call):
         return False
     return can_pull(call.geometry, memories)
 

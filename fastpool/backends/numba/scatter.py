@@ -39,6 +39,8 @@ class ScatterSetup:
     def __init__(self, call: Call, memories: Sequence[Memory]) -> None:
         self.call, self.memories = call, tuple(memories)
         self.add = call.part == "backward"
+        # The indices of adaptive windows are checked before.
+        self.tied = call.tied and call.geometry.regular
         # Values that are only moved: four kernels serve all dtypes.
         moved = np.dtype(f"u{call.dtype.itemsize}")
         self.dtype = held_as(call.dtype) if self.add else moved
@@ -50,7 +52,7 @@ class ScatterSetup:
         geometry = self.call.geometry
         if len(geometry.axes) == 3:
             return scatter_volumes
-        if self.call.tied and (self.add or _is_plain(geometry)):
+        if self.tied and (self.add or _is_plain(geometry)):
             if gathers(geometry, self.memories):
                 return gather_rows
             able = can_pull(geometry, self.memories)
@@ -88,7 +90,7 @@ class ScatterSetup:
         _, height, _ = three_axes(geometry)
         rows, scratch, spread = geometry.planes * height.size, 0, SPREAD
         layout: Layout = SCATTER
-        own = {table.TIED: int(self.call.tied), table.ADD: int(self.add)}
+        own = {table.TIED: int(self.tied), table.ADD: int(self.add)}
         if kernel is pull_planes:
             pull = split_rows(self.call, self.dtype, self.half)
             numbers = make_table(geometry, self.call.window, self.memories, PULL, pull.numbers)
@@ -96,7 +98,7 @@ class ScatterSetup:
             return Launch(walk, numbers, pull.scratch, rows, self.work, spread, 1)
         if kernel is scatter_volumes:
             rows = geometry.planes * geometry.axes[0].size
-        if not self.call.tied:
+        if not self.tied:
             spread = 1  # an index can name any cell: every band walks through all of a plane
         elif kernel is gather_rows:
             rows, layout = geometry.planes * height.output, GATHER

@@ -43,7 +43,7 @@ class SumPlan(Plan):
         bound = taps * (1 if call.dtype.kind == "b" else 2 ** (8 * call.dtype.itemsize))
         if total.kind in "iu" and bound < 2**31:
             total = np.dtype(np.int32)
-        self._blocks = not backward and sums_in_blocks(call)
+        self._blocks = not backward and geometry.regular and sums_in_blocks(call)
         dense = self._blocks or source.memory.dense(geometry.channels)
         self._copied = source.copied or not dense
         memory = source.memory
@@ -61,6 +61,7 @@ class SumPlan(Plan):
         self._kept = written == result and not (target.copied or self._large)
         if not self._kept:
             target = place_of(Storage.in_order(storages[1].shape, written), geometry)
+        self._small: np.ndarray | None = None  # of windows that vary, those that are no trees
         self._halves: list[np.dtype[Any]] = []
         self._passes: list[Summing | ForwardSetup | PullSetup] = []
         self._launches: list[Launch] | None = None
@@ -91,6 +92,12 @@ class SumPlan(Plan):
                         )
                     )
             else:
+                if not (self._ordered or geometry.regular) and total.kind == "f":
+                    large = rules.trees([reach.counts for reach in reaches])
+                    if large is not None:
+                        self._small = ~large if geometry.channels_last else ~large[..., 0]
+                        apart = memory, _in_order(geometry, geometry.outputs)
+                        self._passes.append(Summing(geometry, reaches, counts, True, dtypes, apart))
                 self._passes.append(
                     Summing(
                         geometry, reaches, counts, self._ordered, dtypes, (memory, target.memory)
@@ -144,11 +151,18 @@ class SumPlan(Plan):
                 parts.append(part)
             output[...] = self._quotients(parts[1], parts[0])
             return
-        if len(launches) == 2:
+        if self._small is not None:
+            small = np.empty(output.shape, self._written)
+            run(launches[0], x, small, _NO_INDICES)
+            run(launches[1], x, made, _NO_INDICES)
+            np.copyto(made, small, where=self._small)
+            launches = []
+        elif len(launches) == 2:
             passed = np.empty(x.shape, self._total)
             run(launches[0], x, passed, _NO_INDICES)
             x = passed
-        run(launches[-1], x, made, _NO_INDICES)
+        if launches:
+            run(launches[-1], x, made, _NO_INDICES)
         if self._large:
             output[...] = self._quotients(*halves(made))
         elif made is not output:

@@ -202,6 +202,22 @@ SUMS = Layout(
     PARTS,
 ) = SUMS.places
 
+# Of the kernel that searches each window by itself.
+PICKING = Layout(
+    """
+    PICK_REACH_DEPTH PICK_REACH_HEIGHT PICK_REACH_WIDTH PICK_BYTES PICK_INDEX PICK_INFINITY PICK_ROW
+    """
+)
+(
+    PICK_REACH_DEPTH,  # where windows begin, and behind them their taps, as those of sums
+    PICK_REACH_HEIGHT,
+    PICK_REACH_WIDTH,
+    PICK_BYTES,  # of a cell
+    PICK_INDEX,  # bytes of an index, 0 for none
+    PICK_INFINITY,  # the bits of infinity of a 16-bit float, else 0
+    PICK_ROW,  # the address of the function for a row
+) = PICKING.places
+
 # Of the kernels that scatter any index: whether it can reach no further than its window, and
 # whether values are added.
 SCATTER = Layout("TIED ADD")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...rules.arrays import is_half, native
 from ...rules.call import Call
-from ...rules.indices import flat_of, named_cells, starts_of
+from ...rules.indices import flat_of, named_cells, spans_of, starts_of
 from .blocks import blocks, tile_to_write
 
 
@@ -50,7 +50,7 @@ def _scatter(
     """Call `scatter` on blocks of cells, positions and values."""
     geometry, channels = call.geometry, call.geometry.channels
     axes, sizes, outputs = geometry.axes, geometry.sizes, geometry.outputs
-    all_starts, last = starts_of(axes), len(outputs) - 1
+    all_starts, all_spans, last = starts_of(axes), spans_of(axes), len(outputs) - 1
     cells: np.ndarray
     for first, planes, part in blocks(geometry, tile_to_write(geometry)):
         if not any(along.start for along in part):
@@ -58,7 +58,10 @@ def _scatter(
         where = (*planes, *part)
         codes = indices[where].astype(np.int64)
         starts = [start[along] for start, along in zip(all_starts, part, strict=True)]
-        named, valid, own = named_cells(axes, codes, starts, call.window)
+        spans = all_spans
+        if all_spans is not None:
+            spans = [span[along] for span, along in zip(all_spans, part, strict=True)]
+        named, valid, own = named_cells(axes, codes, starts, call.window, spans)
         if call.tied:
             valid = own
         if not valid.all():

@@ -98,7 +98,8 @@ def _first_extremes(
     """The extreme of every window along `axis`, and the number of its first tap."""
     most = min(windows.kernel, -(-windows.size // windows.dilation))
     by_table = windows.size * (most.bit_length() - 1) + windows.output
-    if (windows.kernel - 1) * windows.output <= by_table or not operation.idempotent:
+    few = (windows.kernel - 1) * windows.output <= by_table
+    if windows.regular and (few or not operation.idempotent):
         return _by_taps(keys, windows, axis, operation)
     return _by_table(keys, windows, axis, operation)
 

@@ -39,6 +39,7 @@ def forward(call: Call, x: np.ndarray, output: np.ndarray) -> None:
     reaches = [rules.window_reach(axis) for axis in call.geometry.axes]
     counts = rules.counted_taps(call.geometry, call.division)
     ordered, dtype = rules.in_order(call.geometry, False), call.division.dtype
+    regular = call.geometry.regular
     bound = _bound(call.dtype) * math.prod(reach.most for reach in reaches)
     large = dtype.kind in "iu" and bound >= EXACT and call.division.divisor != 1
     sums = rules.accumulator(call.dtype, dtype)
@@ -54,7 +55,11 @@ def forward(call: Call, x: np.ndarray, output: np.ndarray) -> None:
             if large:
                 output[block.target] = _quotients(cells, block.reaches, ordered, divisors, dtype)
                 continue
-            found = summed(cells.astype(sums, copy=False), block.reaches, ordered)
+            cells = cells.astype(sums, copy=False)
+            large_windows = None if ordered or regular else rules.trees(block.counts)
+            found = summed(cells, block.reaches, ordered)
+            if large_windows is not None:
+                np.copyto(found, summed(cells, block.reaches, True), where=~large_windows)
             output[block.target] = _divided(found, divisors, dtype)
 
 
@@ -84,6 +89,7 @@ class _Block:
         ]
         lows, highs, self.reaches = zip(*pieces, strict=True)
         self.part = part
+        self.counts = [reach.counts for reach in self.reaches]
         self.source = (*planes, *map(slice, lows, highs))
         self.target = (*planes, *part)
 

@@ -156,7 +156,12 @@ class Way(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _way(shape: tuple[int, ...], axes: tuple[Axis, ...]) -> Way | None:
-    """The cheapest way for a block of that shape; None if its frame would be much larger."""
+    """The cheapest way for a block of that shape.
+
+    None if its frame would be much larger, or windows are not alike.
+    """
+    if not all(axis.regular for axis in axes):
+        return None
     ends = [
         max((axis.output - 1) * axis.stride + axis.span, axis.pad_low + axis.size) for axis in axes
     ]
