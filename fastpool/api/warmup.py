@@ -17,6 +17,8 @@ from ..rules.members import FUNCTIONS
 from ..rules.operation import SUM
 from .types import Entries, IndexFormat, Layout, Padding
 
+# Adaptive functions have no kernel_size.
+_NAMES = tuple(name for name, function in FUNCTIONS.items() if not function.adaptive)
 DEFAULT = ("maxpool2d", "maxpool2d_backward", "maxunpool2d")
 
 
@@ -53,7 +55,8 @@ def warmup(
         The names of what will be called: "maxpool2d", "avgpool3d_backward" and so on, by default
         the three functions of the maximum in 2-D. Of a forward both forms, with indices and
         without, are compiled; of sums and averages of integers those that give floats, and those
-        that give the same dtype.
+        that give the same dtype. Adaptive functions take the kernels of the plain ones, where
+        their windows divide an axis.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def warmup(
     name = "warmup"
     chosen = (functions,) if isinstance(functions, str) else tuple(functions)
     for each in chosen or DEFAULT:
-        arguments.check_choice(name, "functions", each, tuple(FUNCTIONS))
+        arguments.check_choice(name, "functions", each, _NAMES)
     sizes = arguments.input_sizes(name, shape, "shape")
     rules = kernel_size, stride, padding, dilation, ceil_mode
     wanted = [arrays.data_type(name, "dtypes", dtype) for dtype in _as_sequence(dtypes)]

@@ -166,5 +166,5 @@ _OVERLOADS = {
     "unpool": _overload_unpool,
 }
 for _function in FUNCTIONS.values():
-    if _function.operation.picks_cell:
+    if _function.operation.picks_cell and not _function.adaptive:
         _OVERLOADS[_function.part](_function)
