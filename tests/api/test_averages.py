@@ -281,3 +281,17 @@ class TestErrors:
             found = fastpool.avgpool2d(np.ones(shape, np.int16), 2, layout=layout, backend=backend)
             assert found.size == 0
             assert found.dtype == np.float64
+
+
+def test_rows_of_several_tiles(backend):
+    """Long rows are summed a part at a time; rows at the border have other divisors."""
+    x = np.random.default_rng(0).standard_normal((3, 6, 5000)).astype(np.float32)
+    arguments = {"kernel_size": (3, 9), "stride": (1, 2), "padding": (1, 0)}
+    for padded in (True, False):
+        found = fastpool.avgpool2d(x, **arguments, count_include_pad=padded, backend=backend)
+        parts = [
+            oracle.avgpool(x[..., start : start + 39], **arguments, count_include_pad=padded)
+            for start in (0, 4070, 4100, 4956)
+        ]
+        for start, part in zip((0, 4070, 4100, 4956), parts, strict=True):
+            assert_same(found[..., start // 2 : start // 2 + 16], part)

@@ -30,6 +30,8 @@ TILE = 2048
 GROWTH, FEW = 4, 64
 # What a band of rows of windows may take: half of a usual second-level cache.
 BAND_BYTES = 2**18
+# And where bands share no rows: a usual first-level cache.
+NEAR_BYTES = 2**15
 
 ONE = np.ones(1, np.int64)
 _POINT = Reach(1, np.zeros(1, np.int64), ONE, 1)
@@ -187,7 +189,10 @@ class Summing:
         line = frame * item
         # Rows that the band shares with the next are summed again: at most as many as its own.
         fit = (BAND_BYTES // line - height.span) // (2 * height.stride)
-        band = min(height.output, max(fit, -(-height.span // height.stride)))
+        band = max(fit, -(-height.span // height.stride))
+        if height.span <= height.stride:  # none are shared
+            band = max(1, NEAR_BYTES // (line * height.stride))
+        band = min(height.output, band)
         held = (band - 1) * height.stride + height.span
         own[table.BAND], own[table.FRAME_CELLS] = band, frame
         own[table.FRAME_LOW] = width.pad_low * channels

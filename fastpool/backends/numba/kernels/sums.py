@@ -88,8 +88,29 @@ def add_line(source, totals, table, first, count, stride, half):
     size, tap_step = table[WIDTH + SIZE] * channels, table[WIDTH + DILATION] * channels
     shift, n = (table[WIDTH + PAD] - first * stride) * channels, count * channels
     width, zero = lanes(totals), zero_of(source)
-    reach = (taps - 1) * tap_step + stride * width
-    for j in range(0, n, width):
+    reach, j = (taps - 1) * tap_step + stride * width, 0
+    # Four vectors at a time: the additions of one wait for each other.
+    further, more = stride * width, 3 * stride * width
+    while j + 4 * width <= n and stride * j >= shift and stride * j - shift + reach + more <= size:
+        at = stride * j - shift
+        total, second = load(totals, j), load(totals, j + width)
+        third, fourth = load(totals, j + 2 * width), load(totals, j + 3 * width)
+        for tap in range(taps):
+            cells = load_every(source, at, stride)
+            total = plus(total, as_sum(cells, totals, half))
+            cells = load_every(source, at + further, stride)
+            second = plus(second, as_sum(cells, totals, half))
+            cells = load_every(source, at + 2 * further, stride)
+            third = plus(third, as_sum(cells, totals, half))
+            cells = load_every(source, at + more, stride)
+            fourth = plus(fourth, as_sum(cells, totals, half))
+            at += tap_step
+        store(totals, j, total)
+        store(totals, j + width, second)
+        store(totals, j + 2 * width, third)
+        store(totals, j + 3 * width, fourth)
+        j += 4 * width
+    while j < n:
         at, total = stride * j - shift, load(totals, j)
         if at >= 0 and at + reach <= size:
             for tap in range(taps):
@@ -100,6 +121,7 @@ def add_line(source, totals, table, first, count, stride, half):
                 cells = load_every_inside(source, at + tap * tap_step, size, zero, stride)
                 total = plus(total, as_sum(cells, totals, half))
         store(totals, j, total)
+        j += width
     return 0
 
 
@@ -160,7 +182,9 @@ def finish(table, memory, known, target, windows):
     divisors, result = scratch + table[DIVISORS], table[RESULT_BYTES]
     number = table[table[DIVISOR_DEPTH] + od] * table[table[DIVISOR_HEIGHT] + oh]
     if number != known:
-        where = divisors, numbers, number, first, count
+        # Where all columns are alike, for windows that are yet to come, too.
+        filled = count if table[EACH_COLUMN] else table[TILE_WINDOWS]
+        where = divisors, numbers, number, first, filled
         fill_divisors_at(table[FILL_DIVISORS], where)
     to = od * table[OUTPUT + SLICE] + oh * table[OUTPUT + ROW] + first * table[OUTPUT + COLUMN]
     to = target + to * result
@@ -181,7 +205,7 @@ def sum_rows(x, output, places, scratch, table, first_row, last_row):
     row_outputs, tile, channels = table[WIDTH + OUTPUTS], table[TILE_WINDOWS], table[CHANNELS]
     item, numbers = table[CELL_BYTES], address_of(table)
     begin_of_scratch = (address_of(scratch) + 63) // 64 * 64
-    totals, row = begin_of_scratch + table[TOTALS], first_row
+    totals, row, known = begin_of_scratch + table[TOTALS], first_row, 0
     while row < last_row:
         all_slices, begin, stop = rows_of_plane(row, last_row, rows)
         row += stop - begin
@@ -191,7 +215,8 @@ def sum_rows(x, output, places, scratch, table, first_row, last_row):
         target = output + plane_origin(table, OUTPUT, plane) * table[RESULT_BYTES]
         front, nearest, furthest = reach_of(table, DEPTH, REACH_DEPTH, od)
         for first in range(0, row_outputs, tile):
-            count, known = min(tile, row_outputs - first), 0
+            count = min(tile, row_outputs - first)
+            known = 0 if table[EACH_COLUMN] and tile < row_outputs else known
             for oh in range(begin, stop):
                 top, above, below = reach_of(table, HEIGHT, REACH_HEIGHT, oh)
                 clear(scratch, totals, count * channels * table[TOTAL_BYTES])

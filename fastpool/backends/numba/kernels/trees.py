@@ -124,8 +124,14 @@ def tree_down(frames, totals, table, count):
                         store(totals, to + j, load(frames, of + j))
         if 2 * size > taps:
             return 0
-        for row in range(held - (2 * size - 1) * dilation):
-            grow(frames, row * cells, (row + size * dilation) * cells, cells)
+        if stride < span:
+            for row in range(held - (2 * size - 1) * dilation):
+                grow(frames, row * cells, (row + size * dilation) * cells, cells)
+        else:  # windows share no rows: each has its own trees
+            for first in range(0, count * stride, stride):
+                for tap in range(0, taps - 2 * size + 1, 2 * size):
+                    row = first + tap * dilation
+                    grow(frames, row * cells, (row + size * dilation) * cells, cells)
         size *= 2
 
 
