@@ -88,40 +88,39 @@ def add_line(source, totals, table, first, count, stride, half):
     size, tap_step = table[WIDTH + SIZE] * channels, table[WIDTH + DILATION] * channels
     shift, n = (table[WIDTH + PAD] - first * stride) * channels, count * channels
     width, zero = lanes(totals), zero_of(source)
-    reach, j = (taps - 1) * tap_step + stride * width, 0
-    # Four vectors at a time: the additions of one wait for each other.
-    further, more = stride * width, 3 * stride * width
-    while j + 4 * width <= n and stride * j >= shift and stride * j - shift + reach + more <= size:
-        at = stride * j - shift
-        total, second = load(totals, j), load(totals, j + width)
-        third, fourth = load(totals, j + 2 * width), load(totals, j + 3 * width)
-        for tap in range(taps):
-            cells = load_every(source, at, stride)
-            total = plus(total, as_sum(cells, totals, half))
-            cells = load_every(source, at + further, stride)
-            second = plus(second, as_sum(cells, totals, half))
-            cells = load_every(source, at + 2 * further, stride)
-            third = plus(third, as_sum(cells, totals, half))
-            cells = load_every(source, at + more, stride)
-            fourth = plus(fourth, as_sum(cells, totals, half))
-            at += tap_step
-        store(totals, j, total)
-        store(totals, j + width, second)
-        store(totals, j + 2 * width, third)
-        store(totals, j + 3 * width, fourth)
-        j += 4 * width
-    while j < n:
-        at, total = stride * j - shift, load(totals, j)
-        if at >= 0 and at + reach <= size:
+    reach, further, block = (taps - 1) * tap_step + stride * width, stride * width, 4 * width
+    for start in range(0, n, block):
+        at, stop = stride * start - shift, min(start + block, n)
+        if start + block <= stop and at >= 0 and at + reach + 3 * further <= size:
+            # The additions of one vector wait for each other: so four take turns.
+            first_total, second = load(totals, start), load(totals, start + width)
+            third, fourth = load(totals, start + 2 * width), load(totals, start + 3 * width)
             for tap in range(taps):
-                cells = load_every(source, at + tap * tap_step, stride)
-                total = plus(total, as_sum(cells, totals, half))
-        else:
+                place = at + tap * tap_step
+                cells = load_every(source, place, stride)
+                first_total = plus(first_total, as_sum(cells, totals, half))
+                cells = load_every(source, place + further, stride)
+                second = plus(second, as_sum(cells, totals, half))
+                cells = load_every(source, place + 2 * further, stride)
+                third = plus(third, as_sum(cells, totals, half))
+                cells = load_every(source, place + 3 * further, stride)
+                fourth = plus(fourth, as_sum(cells, totals, half))
+            store(totals, start, first_total)
+            store(totals, start + width, second)
+            store(totals, start + 2 * width, third)
+            store(totals, start + 3 * width, fourth)
+            continue
+        for j in range(start, stop, width):
+            at, total = stride * j - shift, load(totals, j)
+            inside = at >= 0 and at + reach <= size
             for tap in range(taps):
-                cells = load_every_inside(source, at + tap * tap_step, size, zero, stride)
+                place = at + tap * tap_step
+                if inside:
+                    cells = load_every(source, place, stride)
+                else:
+                    cells = load_every_inside(source, place, size, zero, stride)
                 total = plus(total, as_sum(cells, totals, half))
-        store(totals, j, total)
-        j += width
+            store(totals, j, total)
     return 0
 
 
