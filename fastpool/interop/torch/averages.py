@@ -151,7 +151,7 @@ def avg_pool3d(
     Returns
     -------
     torch.Tensor, shape (..., OD, OH, OW)
-        As in `avg_pool2d`. PyTorch's own are never channels-last.
+        As in `avg_pool2d`. PyTorch's own are never channels-last, nor -0.0.
 
     Raises
     ------
