@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.autograd import forward_ad
 
-from .operators import POOLINGS, gather, scatter
+from .operators import AVERAGINGS, POOLINGS, gather, scatter
 from .tensors import is_channels_last
 
 
@@ -76,11 +76,11 @@ class Gather(torch.autograd.Function):
         return _unfolded(call(Gather, *folded, *windows), size, count), 0
 
 
-def _folded(tensor: torch.Tensor, axis: int | None, size: int) -> torch.Tensor:
+def _folded(tensor: torch.Tensor, axis: int | None, size: int, axes: int = 2) -> torch.Tensor:
     """A tensor with the axis of ``vmap`` in front, one with the batch's if there is one."""
     mapped = axis is not None
     tensor = tensor.movedim(axis, 0) if mapped else tensor.expand(size, *tensor.shape)
-    return tensor.flatten(0, 1) if tensor.dim() > 4 else tensor
+    return tensor.flatten(0, 1) if tensor.dim() > axes + 2 else tensor
 
 
 def _unfolded(tensor: torch.Tensor, size: int, axes: int) -> torch.Tensor:
@@ -177,6 +177,66 @@ def _functions(pool: Any, pool_with_indices: Any) -> Functions:
     return Functions(Pool, PoolWithIndices)
 
 
+def _average_function(axes: int, average: Any, spread: Any) -> Any:
+    """The operators that average over so many axes, as a function with derivatives."""
+
+    class Average(torch.autograd.Function):
+        """`average` with its derivatives; it is linear, and nothing is kept for them."""
+
+        @staticmethod
+        def forward(*arguments: Any) -> Any:
+            return average(*arguments)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            ctx.shape, ctx.layout = inputs[0].shape, is_channels_last(inputs[0], axes)
+            ctx.rules = inputs[1:]
+
+        @staticmethod
+        def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+            return call(Spread, gradient, ctx.shape, *ctx.rules, ctx.layout), *[None] * 6
+
+        @staticmethod
+        def jvp(ctx: Any, tangent: torch.Tensor, *_: Any) -> Any:
+            return call(Average, tangent, *ctx.rules)
+
+        @staticmethod
+        def vmap(info: Any, where: Any, input: torch.Tensor, *rules: Any) -> Any:  # noqa: A002
+            size, count = info.batch_size, input.dim() - 1
+            output = call(Average, _folded(input, where[0], size, axes), *rules)
+            return _unfolded(output, size, count), 0
+
+    class Spread(torch.autograd.Function):
+        """`spread` with its derivatives; it is linear, the transpose of `Average`."""
+
+        @staticmethod
+        def forward(*arguments: Any) -> Any:
+            return spread(*arguments)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            ctx.rest = inputs[1:]
+
+        @staticmethod
+        def backward(ctx: Any, cells: torch.Tensor) -> Any:
+            return call(Average, cells, *ctx.rest[1:-1]), *[None] * 8
+
+        @staticmethod
+        def jvp(ctx: Any, tangent: torch.Tensor, *_: Any) -> Any:
+            return call(Spread, tangent, *ctx.rest)
+
+        @staticmethod
+        def vmap(info: Any, where: Any, gradient: torch.Tensor, shape: Any, *rest: Any) -> Any:
+            size, count = info.batch_size, len(shape)
+            folded = _folded(gradient, where[0], size, axes)
+            shape = (size * shape[0], *shape[1:]) if count > axes + 1 else (size, *shape)
+            return _unfolded(call(Spread, folded, shape, *rest), size, count), 0
+
+    for operator, function in ((average, Average), (spread, Spread)):
+        _register(operator, function)
+    return Average
+
+
 def call(function: Any, *arguments: Any) -> Any:
     """Call a function's operator, or itself where only functions have the derivatives.
 
@@ -191,3 +251,4 @@ def call(function: Any, *arguments: Any) -> Any:
 _register(scatter, Scatter)
 _register(gather, Gather)
 FUNCTIONS = {operation: _functions(*operators) for operation, operators in POOLINGS.items()}
+AVERAGES = {axes: _average_function(axes, *operators) for axes, operators in AVERAGINGS.items()}

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, SupportsIndex, TypeAlias
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from ...rules.arguments import LARGEST, check_flag, entries, integer
+from ...rules.arguments import check_flag
+from .arguments import (
+    IntOrSequence,
+    check_tensor,
+    is_exported,
+    numbers,
+    own,
+    prepare,
+    refuse_masks,
+    strides,
+)
 from .calls import NAMES
 from .derivatives import FUNCTIONS, call
-
-IntOrPair: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
 
 
 def max_pool2d(
     input: torch.Tensor,  # noqa: A002 (PyTorch's name)
-    kernel_size: IntOrPair,
-    stride: IntOrPair | None = None,
-    padding: IntOrPair = 0,
-    dilation: IntOrPair = 1,
+    kernel_size: IntOrSequence,
+    stride: IntOrSequence | None = None,
+    padding: IntOrSequence = 0,
+    dilation: IntOrSequence = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
@@ -79,10 +87,10 @@ def max_pool2d(
 
 def min_pool2d(
     input: torch.Tensor,  # noqa: A002 (as in `max_pool2d`)
-    kernel_size: IntOrPair,
-    stride: IntOrPair | None = None,
-    padding: IntOrPair = 0,
-    dilation: IntOrPair = 1,
+    kernel_size: IntOrSequence,
+    stride: IntOrSequence | None = None,
+    padding: IntOrSequence = 0,
+    dilation: IntOrSequence = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
@@ -132,10 +140,10 @@ def _pooled(
     operation: str,
     public: Callable[..., Any],
     input: torch.Tensor,  # noqa: A002
-    kernel_size: IntOrPair,
-    stride: IntOrPair | None,
-    padding: IntOrPair,
-    dilation: IntOrPair,
+    kernel_size: IntOrSequence,
+    stride: IntOrSequence | None,
+    padding: IntOrSequence,
+    dilation: IntOrSequence,
     ceil_mode: bool,
     return_indices: bool,
 ) -> Any:
@@ -143,69 +151,30 @@ def _pooled(
     name, functions = NAMES[operation], FUNCTIONS[operation]
     rest = stride, padding, dilation, ceil_mode, return_indices
     if has_torch_function_unary(input):  # a Proxy of torch.fx, a subclass, or below a mode
-        if isinstance(input, torch.masked.MaskedTensor):
-            raise TypeError(f"{name}: input is a MaskedTensor, and this takes no masks")
+        refuse_masks(name, input)
         return handle_torch_function(public, (input,), input, kernel_size, *rest)
-    if not isinstance(input, torch.Tensor):
-        raise TypeError(f"{name}: input must be a torch.Tensor, got {type(input).__name__}")
-    if input.device.type not in ("cpu", "meta"):
-        raise NotImplementedError(f"{name}: input is on {input.device}, and this computes on CPUs")
-    traced = torch.jit.is_tracing()
-    # The second question costs 2 us.
-    if (traced or torch.compiler.is_compiling()) and torch.onnx.is_in_onnx_export():
+    check_tensor(name, input)
+    if is_exported():
         if operation != "max":
             raise NotImplementedError(f"{name}: ONNX has no pooling of minima")
         # ONNX has a node for PyTorch's own.
         return torch.nn.functional.max_pool2d(input, kernel_size, *rest)
     check_flag(name, "ceil_mode", ceil_mode)
-    kernel = _pair(name, "kernel_size", kernel_size)
-    # As in PyTorch, an empty sequence is the default too.
-    default = stride is None or (isinstance(stride, Sequence) and not stride)
+    kernel = numbers(name, "kernel_size", kernel_size, 2)
     windows = (
         kernel,
-        kernel if default else _pair(name, "stride", stride),
-        _pair(name, "padding", padding),
-        _pair(name, "dilation", dilation),
+        strides(name, stride, kernel, 2),
+        numbers(name, "padding", padding, 2),
+        numbers(name, "dilation", dilation, 2),
         bool(ceil_mode),
     )
     if return_indices:
         return call(functions.with_indices, input, *windows, False)
     # `torch.jit.trace` compares the graphs of a call with gradients and of one without.
-    if torch.is_grad_enabled() and input.requires_grad and not traced:
+    if torch.is_grad_enabled() and input.requires_grad and not torch.jit.is_tracing():
         return call(functions.with_indices, input, *windows, True)[0]
     return call(functions.pool, input, *windows)
 
 
-def refuse_script(*_: Any) -> None:
-    raise RuntimeError(
-        "max_pool2d: torch.jit.script does not take it; use torch.nn.functional.max_pool2d, and for"
-        " modules call fastpool.interop.torch.restore_max_pool2d(model) first"
-    )
-
-
-def refuse_script_of_minimum(*_: Any) -> None:
-    raise RuntimeError("min_pool2d: torch.jit.script does not take it; use torch.jit.trace")
-
-
-# One step of a graph: `torch.compile` cannot trace the choice above below the transformations of
-# `torch.func`.
-torch.compiler.allow_in_graph(max_pool2d)
-torch.compiler.allow_in_graph(min_pool2d)
-# Asked before anything is compiled: once that has failed, a class is "redefined" ever after.
-vars(max_pool2d)["__prepare_scriptable__"] = refuse_script
-vars(min_pool2d)["__prepare_scriptable__"] = refuse_script_of_minimum
-
-
-def _pair(function: str, name: str, value: Any) -> list[int]:
-    """What PyTorch takes for a pair: a number, or one or two of them; of other numbers, as is."""
-    if type(value) is int and abs(value) <= LARGEST:
-        return [value, value]
-    values = entries(value)
-    if values is None:
-        values = (value,)
-    if len(values) == 1:
-        values *= 2
-    # The symbols of a compiler stay symbols; how large a number must be, the geometry says.
-    return [
-        n if isinstance(n, torch.SymInt) else integer(function, name, n, -LARGEST) for n in values
-    ]
+refuse_script = prepare(max_pool2d, own("max_pool2d"))
+prepare(min_pool2d, "torch.jit.trace")

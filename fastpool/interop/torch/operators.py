@@ -9,8 +9,8 @@ import torch
 
 from ...rules.indices import gather as gathered
 from . import calls
-from .calls import as_windows, output_of
-from .tensors import as_array, empty, index_type, is_channels_last
+from .calls import as_rules, as_windows, output_of
+from .tensors import as_array, empty, index_type, is_channels_last, quotient_type, readable
 
 
 def _operator(name: str) -> Any:
@@ -97,11 +97,8 @@ def scatter(
     windows = as_windows(kernel_size, stride, padding, dilation, ceil_mode)
     result = empty(input_shape, grad_output.dtype, grad_output.device, channels_last)
     out = as_array(result, channels_last)
-    if grad_output.stride(1 if channels_last else -1) != 1:
-        # In the other memory format, or of a sum: twice to ten times as slow as a copy and its use.
-        form = torch.channels_last if channels_last else torch.contiguous_format
-        grad_output = grad_output.contiguous(memory_format=form)
-    gradient, codes = as_array(grad_output, channels_last), as_array(indices, channels_last)
+    gradient = as_array(readable(grad_output, channels_last), channels_last)
+    codes = as_array(indices, channels_last)
     call = calls.backward(
         gradient.shape, gradient.dtype, codes.shape, codes.dtype, out.shape, windows, window,
         channels_last,
@@ -137,3 +134,65 @@ def _(grad_output: torch.Tensor, indices: torch.Tensor, *rest: Any) -> torch.Ten
 @gather.register_fake
 def _(cells: torch.Tensor, indices: torch.Tensor, *rest: Any) -> torch.Tensor:
     return empty(indices.shape, cells.dtype, cells.device, False)
+
+
+def _averaging(axes: int) -> tuple[Any, Any]:
+    """Two operators over so many axes, each the other's transpose: to average, and to spread."""
+
+    @_operator(calls.AVERAGES[axes])
+    def average(
+        input: torch.Tensor,  # noqa: A002
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        ceil_mode: bool,
+        count_include_pad: bool,
+        divisor_override: int | None,
+    ) -> torch.Tensor:
+        """The averages."""
+        rules = as_rules(
+            kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        )
+        channels_last = is_channels_last(input, axes)
+        array = as_array(input, channels_last)
+        call, shape = calls.average(axes, input.shape, array.dtype, rules, channels_last)
+        output = empty(shape, quotient_type(input.dtype), input.device, channels_last)
+        calls.run(call, (array,), as_array(output, channels_last))
+        return output
+
+    @_operator(f"{calls.AVERAGES[axes]}_backward")
+    def spread(
+        grad_output: torch.Tensor,
+        input_shape: Sequence[int],
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        ceil_mode: bool,
+        count_include_pad: bool,
+        divisor_override: int | None,
+        channels_last: bool,
+    ) -> torch.Tensor:
+        """Every gradient's part in the cells of its window; the result is in a memory format."""
+        rules = as_rules(
+            kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        )
+        result = empty(input_shape, grad_output.dtype, grad_output.device, channels_last)
+        out = as_array(result, channels_last)
+        gradient = as_array(readable(grad_output, channels_last), channels_last)
+        call = calls.spread(axes, gradient.shape, gradient.dtype, out.shape, rules, channels_last)
+        calls.run(call, (gradient,), out)
+        return result
+
+    @average.register_fake
+    def _(input: torch.Tensor, *rules: Any) -> torch.Tensor:  # noqa: A002
+        shape, dtype = calls.averages_of(axes, input.shape, rules), quotient_type(input.dtype)
+        return empty(shape, dtype, input.device, is_channels_last(input, axes))
+
+    @spread.register_fake
+    def _(grad_output: torch.Tensor, input_shape: Any, *rest: Any) -> torch.Tensor:
+        return empty(input_shape, grad_output.dtype, grad_output.device, rest[-1])
+
+    return average, spread
+
+
+AVERAGINGS = {axes: _averaging(axes) for axes in calls.AVERAGES}
