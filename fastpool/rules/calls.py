@@ -152,8 +152,7 @@ def average_backward(
         As `forward`, and for gradients that are no floats.
     """
     called = function.name
-    if dtype.kind in "iub":
-        raise TypeError(f"{called}: grad_output has dtype {dtype}; gradients are floats")
+    sums.check_gradient(called, dtype)
     shape = arguments.input_sizes(called, input_shape)
     geometry, _ = _pooling(
         function, "input_shape", shape, kernel_size, stride, padding, dilation, ceil_mode, "flat",
