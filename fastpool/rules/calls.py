@@ -153,7 +153,7 @@ def average_backward(
         As `forward`, and for gradients that are no floats.
     """
     called = function.name
-    _check_floats(called, dtype)
+    sums.check_gradient(called, dtype)
     shape = arguments.input_sizes(called, input_shape)
     geometry, _ = _pooling(
         function, "input_shape", shape, kernel_size, stride, padding, dilation, ceil_mode, "flat",
@@ -242,14 +242,9 @@ def adaptive_average_backward(
     TypeError, ValueError
         As `adaptive`, and for gradients that are no floats.
     """
-    _check_floats(function.name, dtype)
+    sums.check_gradient(function.name, dtype)
     shape = arguments.input_sizes(function.name, input_shape)
     return adaptive_average(function, "input_shape", shape, dtype, output_size, layout, None)
-
-
-def _check_floats(function: str, dtype: np.dtype[Any]) -> None:
-    if dtype.kind in "iub":
-        raise TypeError(f"{function}: grad_output has dtype {dtype}; gradients are floats")
 
 
 def _pooling(

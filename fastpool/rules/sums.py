@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -88,6 +88,33 @@ def _checked(function: str, dtype: np.dtype[Any], result: np.dtype[Any]) -> np.d
     if result.kind in "iu" and dtype.kind not in "iub":
         raise TypeError(f"{function}: dtype {result} cannot hold averages of {dtype}")
     return result.newbyteorder("=")
+
+
+def check_gradient(function: str, dtype: np.dtype[Any]) -> None:
+    """Check the dtype of a gradient of averages.
+
+    Raises
+    ------
+    TypeError
+        It is not one of floats.
+    """
+    if dtype.kind in "iub":
+        raise TypeError(f"{function}: grad_output has dtype {dtype}; gradients are floats")
+
+
+def for_dtype(function: str, division: Division, dtype: np.dtype[Any], part: str) -> Division:
+    """The same of a part of an array, whose dtype may be another than the array says.
+
+    Raises
+    ------
+    TypeError
+        It is none whose sums the result can hold.
+    """
+    if part == "backward":
+        check_gradient(function, dtype)
+        return replace(division, dtype=dtype)
+    _checked(function, dtype, division.dtype)
+    return division
 
 
 def accumulator(dtype: np.dtype[Any], result: np.dtype[Any]) -> np.dtype[Any]:

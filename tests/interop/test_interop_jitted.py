@@ -23,6 +23,7 @@ pytestmark = pytest.mark.numba
 
 from fastpool.interop.jitted import answer as answering  # noqa: E402  (it needs Numba)
 from fastpool.interop.jitted import notes  # noqa: E402
+from fastpool.interop.jitted.constants import Constants  # noqa: E402
 
 WINDOW = (3, 2), (2, 1), ((1, 1), (0, 1)), (1, 2)
 
@@ -200,7 +201,7 @@ def test_more_kinds_of_calls_than_the_table_has_places():
 def test_a_note_that_is_in_use_stays(monkeypatch):
     """Also if a second thread makes the same one meanwhile."""
     x = np.arange(12.0).reshape(3, 4)
-    constants, arguments = ("maxpool2d", "flat", "NCHW", ""), (2, 1, 0, 1, False)
+    constants, arguments = Constants("maxpool2d", "NCHW"), (2, 1, 0, 1, False)
     note = constants, (x,), arguments, fastpool.maxpool2d(x, 2, 1), None, (1, 2, 3)
     monkeypatch.setattr(notes, "_notes", {})
     backend = table.load("numba")

@@ -1,4 +1,4 @@
-"""Max and min pooling of Dask arrays: images larger than memory, chunked along any axes.
+"""Pooling of Dask arrays: images larger than memory, chunked along any axes.
 
 Every chunk of a result is made of one rectangle of its inputs: the cells that its windows reach, or
 the windows that reach its cells. What of the rectangle lies in neighbouring chunks is cut out
@@ -19,16 +19,28 @@ from ...dispatch import defaults
 from ...rules import arrays, calls
 from ...rules.members import FUNCTIONS
 from . import documents as texts
+from .averages import (
+    avgpool1d,
+    avgpool1d_backward,
+    avgpool2d,
+    avgpool2d_backward,
+    avgpool3d,
+    avgpool3d_backward,
+    sumpool1d,
+    sumpool2d,
+    sumpool3d,
+)
 from .forward import pooled
 from .halo import known
 from .scatter import scattered
 from .types import Pool, PoolBackward, Unpool
 
 __all__ = [
-    "PoolResult", "maxpool1d", "maxpool1d_backward", "maxpool2d", "maxpool2d_backward",
-    "maxpool3d", "maxpool3d_backward", "maxunpool1d", "maxunpool2d", "maxunpool3d",
-    "minpool1d", "minpool1d_backward", "minpool2d", "minpool2d_backward", "minpool3d",
-    "minpool3d_backward",
+    "PoolResult", "avgpool1d", "avgpool1d_backward", "avgpool2d", "avgpool2d_backward",
+    "avgpool3d", "avgpool3d_backward", "maxpool1d", "maxpool1d_backward", "maxpool2d",
+    "maxpool2d_backward", "maxpool3d", "maxpool3d_backward", "maxunpool1d", "maxunpool2d",
+    "maxunpool3d", "minpool1d", "minpool1d_backward", "minpool2d", "minpool2d_backward",
+    "minpool3d", "minpool3d_backward", "sumpool1d", "sumpool2d", "sumpool3d",
 ]  # fmt: skip
 
 

@@ -50,7 +50,72 @@ EXAMPLES = {
     array([[ 0,  3],
            [18, 21]])
 """,
+    "avgpool2d": """
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> import fastpool.interop.dask
+    >>> x = da.arange(36, chunks=36).reshape(6, 6).rechunk((4, 3))
+    >>> fastpool.interop.dask.avgpool2d(x, 3).compute()
+    array([[ 7., 10.],
+           [25., 28.]])
+""",
 }
+
+_AVERAGE = """`fastpool.{pool}` of a Dask array.
+
+    Parameters
+    ----------
+    x : dask.array.Array or array_like
+        The input, of known chunk sizes.
+    %s
+        As in `fastpool.{pool}`. The default backend is looked up here, not in the tasks.
+
+    Returns
+    -------
+    dask.array.Array
+        Each chunk of `x` becomes one of the windows that start in it, if there are any. Nothing is
+        computed yet.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `fastpool.{pool}`, and where the sizes of chunks are not known. For a block that is
+        a masked array, when it is computed.
+"""
+
+AVERAGE = (
+    _AVERAGE
+    % """\
+kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, dilation, layout, \
+dtype, backend"""
+)
+SUM = _AVERAGE % "kernel_size, stride, padding, ceil_mode, dilation, layout, dtype, backend"
+
+AVERAGE_BACKWARD = """`fastpool.{backward}` of a Dask array.
+
+    Parameters
+    ----------
+    grad_output : dask.array.Array or array_like
+        As in `fastpool.{backward}`, chunked in any way.
+    input_shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, \
+dilation, layout, backend
+        As in `fastpool.{backward}`.
+    chunks : optional
+        Those of the result, as `dask.array.zeros` takes them for `input_shape`: ``x.chunks``, say.
+        By default they end where the windows of a chunk of `grad_output` start.
+
+    Returns
+    -------
+    grad_input : dask.array.Array, shape `input_shape`
+        A chunk visits all windows that reach it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `fastpool.{backward}`, and where the sizes of chunks are not known. For a block that
+        is a masked array, when it is computed.
+"""
 
 BACKWARD = """`fastpool.{backward}` of Dask arrays.
 

@@ -45,7 +45,8 @@ def pooled(call: Call, x: Any, backend: str) -> Any:
         pieces = halo.pieces(key, [(low, high) for low, high, _ in reached])
         graph[(made, *key)] = partial(_pool, call, reached, backend), pieces
     if call.index_dtype is None:
-        return new_array(graph, made, chunks, call.dtype, [x])
+        ((_, dtype),) = call.results
+        return new_array(graph, made, chunks, dtype, [x])
     both = HighLevelGraph.from_collections(made, graph, dependencies=[x])
     kinds = call.dtype, call.index_dtype
     return PoolResult(*(_result(both, made, i, chunks, kind) for i, kind in enumerate(kinds)))

@@ -22,7 +22,7 @@ import numpy as np
 from dask.core import flatten
 from dask.highlevelgraph import HighLevelGraph
 
-from ...rules import arrays, masks
+from ...rules import arrays, masks, sums
 from ...rules.axis import Axis
 from ...rules.call import Call
 
@@ -72,7 +72,8 @@ def on_chunk(call: Call, axes: tuple[Axis, ...], array: np.ndarray, index_dtype:
     channels = array.shape[-1] if call.geometry.channels_last else call.geometry.channels
     local = call.with_axes(axes, array.shape[: len(call.geometry.lead)], channels)
     dtype = arrays.data_type(call.name, call.function.inputs[0], array.dtype)
-    return replace(local, dtype=dtype, index_dtype=index_dtype)
+    division = call.division and sums.for_dtype(call.name, call.division, dtype, call.part)
+    return replace(local, dtype=dtype, index_dtype=index_dtype, division=division)
 
 
 def borders(sizes: Iterable[int]) -> list[tuple[int, int]]:

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import accumulate, pairwise, product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from dask.array.core import normalize_chunks
 from dask.base import tokenize
 
 from ...api.execute import execute_call
 from ...process.threads import one_thread
-from ...rules.axis import Axis
 from ...rules.call import Call
 from ...rules.indices import unraveled
-from .halo import Halo, borders, joined, new_array, on_chunk, spatial, with_spatial
+from .halo import Halo, joined, new_array, on_chunk, spatial, with_spatial
 from .strays import cells_of, collected, entries, search
-
-
-class _Target(NamedTuple):
-    """A chunk that values are scattered to."""
-
-    cells: tuple[tuple[int, int], ...]  # from which on up to which, along each spatial axis
-    windows: tuple[tuple[int, int], ...]  # that reach them
-    shape: tuple[int, ...]
-    start: tuple[int, ...]  # the position of the first of the windows in the whole array
+from .targets import Target, cut_to, normalized, targets
 
 
 def scattered(call: Call, values: Any, indices: Any, chunks: Any, backend: str) -> Any:
     """The Dask array of a gradient, or of what is unpooled."""
-    name, axes = call.name, call.geometry.axes
+    name = call.name
     call.check_indices(indices.shape, indices.dtype)
     if values.npartitions < indices.npartitions:  # as one that came from NumPy
         values = values.rechunk(indices.chunks)
-    if chunks is None:
-        pairs = zip(axes, spatial(call, values.chunks), strict=True)
-        chunks = with_spatial(call, values.chunks, [_chunks(*pair) for pair in pairs])
-    chunks = normalize_chunks(chunks, call.geometry.input_shape, dtype=call.dtype)
+    chunks = normalized(call, values, chunks)
     shared = with_spatial(call, chunks, spatial(call, values.chunks))
     values, indices = values.rechunk(shared), indices.rechunk(shared)
 
@@ -53,29 +38,16 @@ def scattered(call: Call, values: Any, indices: Any, chunks: Any, backend: str) 
     far = not call.tied
     if far:
         graph.update(search(call, values, indices, strays))
-    along = [borders(sizes) for sizes in chunks]
-    for key in product(*map(range, map(len, chunks))):
-        limits = [each[number] for each, number in zip(along, key, strict=True)]
-        cells = tuple(spatial(call, limits))
-        windows = tuple(axis.reaching(*pair) for axis, pair in zip(axes, cells, strict=True))
-        start = with_spatial(call, [low for low, _ in limits], [first for first, _ in windows])
-        target = _Target(cells, windows, tuple(b - a for a, b in limits), start)
-        sources: list[Any] = [halo.pieces(key, windows) for halo in halos]
+    for key, target in targets(call, chunks):
+        sources: list[Any] = [halo.pieces(key, target.windows) for halo in halos]
         if far:
-            sources.append((strays, *with_spatial(call, key, (-1,) * len(axes))))
+            sources.append((strays, *with_spatial(call, key, (-1,) * len(call.geometry.axes))))
         graph[(made, *key)] = partial(_fill, call, target, backend), *sources
     return new_array(graph, made, chunks, call.dtype, [values, indices])
 
 
-def _chunks(axis: Axis, sizes: Sequence[int]) -> tuple[int, ...]:
-    """Chunks of the cells that end where the windows of the next chunk start."""
-    starts = [stop * axis.stride - axis.pad_low for stop in accumulate(sizes)][:-1]
-    stops = [*(min(max(start, 0), axis.size) for start in starts), axis.size]
-    return tuple(stop - first for first, stop in pairwise((0, *stops)) if stop > first)
-
-
 def _fill(
-    call: Call, target: _Target, backend: str, values: Any, indices: Any, strays: Any = None
+    call: Call, target: Target, backend: str, values: Any, indices: Any, strays: Any = None
 ) -> np.ndarray:
     """A chunk of a gradient, or of what is unpooled: in the order of the outputs, strays too."""
     some = all(first < stop for first, stop in target.windows)
@@ -102,7 +74,7 @@ def _fill(
 
 
 def _own(
-    call: Call, target: _Target, backend: str, values: np.ndarray, codes: np.ndarray
+    call: Call, target: Target, backend: str, values: np.ndarray, codes: np.ndarray
 ) -> np.ndarray:
     """A chunk, if no index leads out of its window: of all that the windows reach, its part."""
     pairs = zip(call.geometry.axes, target.windows, strict=True)
@@ -128,18 +100,10 @@ def _own(
     except IndexError as error:
         position: tuple[int, ...] = error.position  # type: ignore[attr-defined]
         raise _bad_index(call, target, codes, position) from None
-    result = np.zeros(target.shape, call.dtype)
-    here, there = [], []
-    for (low, high), (first, last, _) in zip(target.cells, parts, strict=True):
-        both = max(low, first), min(high, last)
-        here.append(slice(both[0] - low, both[1] - low))
-        there.append(slice(both[0] - first, both[1] - first))
-    before = (slice(None),) * len(call.geometry.lead)
-    result[(*before, *here)] = reached[(*before, *there)]
-    return result
+    return cut_to(call, target, reached, parts)
 
 
-def _those_in(call: Call, target: _Target, found: Any) -> Any:
+def _those_in(call: Call, target: Target, found: Any) -> Any:
     """The entries that go to a chunk, and where they go in it."""
     where, order, values = found
     inside = np.ones(order.shape, bool)
@@ -151,7 +115,7 @@ def _those_in(call: Call, target: _Target, found: Any) -> Any:
 
 
 def _bad_index(
-    call: Call, target: _Target, codes: np.ndarray, position: tuple[int, ...]
+    call: Call, target: Target, codes: np.ndarray, position: tuple[int, ...]
 ) -> IndexError:
     """The error for an index at a position among the windows of a chunk."""
     whole = tuple(start + place for start, place in zip(target.start, position, strict=True))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, SupportsIndex
 
+from numpy.typing import DTypeLike
+
 from ...api.types import BackendName, Entries, IndexFormat, Layout, Padding
 
 
@@ -64,5 +66,64 @@ class Unpool(Protocol):
         index_format: IndexFormat = "flat",
         layout: Layout = ...,
         chunks: Any = None,
+        backend: BackendName | None = None,
+    ) -> Any: ...
+
+
+class Average(Protocol):
+    """A forward pass that averages."""
+
+    def __call__(
+        self,
+        x: Any,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: SupportsIndex | None = None,
+        *,
+        dilation: Entries = 1,
+        layout: Layout = ...,
+        dtype: DTypeLike | None = None,
+        backend: BackendName | None = None,
+    ) -> Any: ...
+
+
+class AverageBackward(Protocol):
+    """The gradient of such a forward pass."""
+
+    def __call__(
+        self,
+        grad_output: Any,
+        input_shape: Sequence[SupportsIndex],
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: SupportsIndex | None = None,
+        *,
+        dilation: Entries = 1,
+        layout: Layout = ...,
+        chunks: Any = None,
+        backend: BackendName | None = None,
+    ) -> Any: ...
+
+
+class Sum(Protocol):
+    """A forward pass that sums."""
+
+    def __call__(
+        self,
+        x: Any,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        *,
+        dilation: Entries = 1,
+        layout: Layout = ...,
+        dtype: DTypeLike | None = None,
         backend: BackendName | None = None,
     ) -> Any: ...

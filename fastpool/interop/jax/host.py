@@ -1,4 +1,4 @@
-"""What is computed on NumPy arrays: the values of windows, their codes, and maps along codes.
+"""What is computed on NumPy arrays: the values of windows, their codes, maps along codes, averages.
 
 A code is a window index, one byte for windows of up to 256 taps.
 """
@@ -23,7 +23,7 @@ _MOST = 1024  # calls that each of the functions below remembers
 class Pooling(NamedTuple):
     """What is known of a pooling when it is traced: the static parameter of all primitives."""
 
-    call: Call  # with codes, and without the leading axes, which `vmap` adds
+    call: Call  # with codes, if it picks cells; without the leading axes, which `vmap` adds
     backend: str
 
     @property
@@ -96,3 +96,37 @@ def scatter(pooling: Pooling, codes: np.ndarray, gradient: np.ndarray) -> tuple[
 def scatter_types(pooling: Pooling, codes: Any, gradient: Any) -> Types:
     """Those of `scatter`."""
     return list(_backward(pooling.call, pooling.lead(codes, gradient), gradient.dtype).results)
+
+
+@lru_cache(maxsize=_MOST)
+def _averaging(call: Call, lead: tuple[int, ...]) -> Call:
+    """The call that averages an array with these leading axes."""
+    return call.with_lead(lead)
+
+
+@lru_cache(maxsize=_MOST)
+def _spreading(call: Call, lead: tuple[int, ...]) -> Call:
+    """The call that spreads gradients with these leading axes."""
+    function = FUNCTIONS[f"{call.operation.name}pool2d_backward"]
+    return replace(call.with_lead(lead), function=function)
+
+
+def average(pooling: Pooling, x: np.ndarray) -> tuple[np.ndarray]:
+    """The averages of windows."""
+    return (execute_call(_averaging(pooling.call, pooling.lead(x)), (x,), None, pooling.backend),)
+
+
+def average_types(pooling: Pooling, x: Any) -> Types:
+    """Those of `average`."""
+    return list(_averaging(pooling.call, pooling.lead(x)).results)
+
+
+def spread(pooling: Pooling, gradient: np.ndarray) -> tuple[np.ndarray]:
+    """What each cell gets of the gradients of its windows' averages."""
+    call = _spreading(pooling.call, pooling.lead(gradient))
+    return (execute_call(call, (gradient,), None, pooling.backend),)
+
+
+def spread_types(pooling: Pooling, gradient: Any) -> Types:
+    """Those of `spread`."""
+    return list(_spreading(pooling.call, pooling.lead(gradient)).results)

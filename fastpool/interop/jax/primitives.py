@@ -1,4 +1,4 @@
-"""Four operations of JAX: how they are lowered, mapped and differentiated.
+"""Operations of JAX: how they are lowered, mapped and differentiated.
 
 JAX calls them by its callbacks, which get copies of its arrays and have their results copied.
 `jax.pure_callback` would put the arguments through ``jax.device_put`` as well, which for large ones
@@ -105,6 +105,8 @@ pool_p = _primitive("pool", host.pool, host.pool_types)
 pool_with_codes_p = _primitive("pool_with_codes", host.pool_with_codes, host.pool_with_codes_types)
 gather_p = _primitive("gather", host.gather, host.gather_types)
 scatter_p = _primitive("scatter", host.scatter, host.scatter_types)
+average_p = _primitive("average", host.average, host.average_types)
+spread_p = _primitive("spread", host.spread, host.spread_types)
 
 
 def _differentiate_with_codes(primals: Any, tangents: Any, *, pooling: Pooling) -> Any:
@@ -141,7 +143,25 @@ def _define_derivatives(primitive: Primitive, transposed: Primitive) -> None:
     ad.primitive_transposes[primitive] = transpose
 
 
+def _define_linear(primitive: Primitive, transposed: Primitive) -> None:
+    """The derivatives of an operation that is linear in its one operand."""
+
+    def differentiate(primals: Any, tangents: Any, *, pooling: Pooling) -> Any:
+        return tuple(primitive.bind(*each, pooling=pooling) for each in (primals, tangents))
+
+    def transpose(cotangents: Any, operand: Any, *, pooling: Pooling) -> Any:
+        (cotangent,) = cotangents
+        if type(cotangent) is ad.Zero:
+            return [ad.Zero(operand.aval)]
+        return transposed.bind(cotangent, pooling=pooling)
+
+    ad.primitive_jvps[primitive] = differentiate
+    ad.primitive_transposes[primitive] = transpose
+
+
 ad.primitive_jvps[pool_p] = _differentiate
 ad.primitive_jvps[pool_with_codes_p] = _differentiate_with_codes
 _define_derivatives(gather_p, scatter_p)
 _define_derivatives(scatter_p, gather_p)
+_define_linear(average_p, spread_p)
+_define_linear(spread_p, average_p)

@@ -10,7 +10,9 @@ import numba
 import numpy as np
 from numba import objmode
 from numba.extending import overload, register_jitable
+from numba.np.numpy_support import as_dtype
 
+from .constants import Constants
 from .notes import answer_in_python, sources_of_code
 from .words import (
     PLACES,
@@ -31,14 +33,14 @@ types: Any = numba.types
 
 
 @cache
-def answer_of(name: str, form: str, layout: str, index_type: str) -> Any:
+def answer_of(constants: Constants) -> Any:
     """A function of inputs, arguments and out, for jitted code: output, and indices or None."""
 
     def answer(inputs, arguments, out):
         pass
 
     def compiled(inputs, arguments, out):
-        return _compiled_answer((name, form, layout, index_type), inputs, arguments, out)
+        return _compiled_answer(constants, inputs, arguments, out)
 
     overload(answer)(compiled)
     return answer
@@ -47,10 +49,11 @@ def answer_of(name: str, form: str, layout: str, index_type: str) -> Any:
 def _compiled_answer(constants, inputs, arguments, out):
     """The function to compile, from the types of its arguments."""
     if _any_list(arguments):
-        raise TypeError(f"{constants[0]}: in jitted code, pass tuples for lists, got {arguments}")
-    index_type = constants[3]
+        raise TypeError(f"{constants.name}: in jitted code, pass tuples for lists, got {arguments}")
+    index_type = constants.index_type
     array, indices_type, index_dtype = inputs[0], types.none, np.dtype(index_type or np.int64)
-    output_type = types.Array(array.dtype, array.ndim, "C")
+    result = np.dtype(constants.result) if constants.result else as_dtype(array.dtype)
+    output_type = types.Array(numba.from_dtype(result), array.ndim, "C")
     if index_type:
         indices_type = types.Array(numba.from_dtype(index_dtype), array.ndim, "C")
     fresh, repeats = isinstance(out, types.NoneType), _is_plain(arguments)
@@ -86,13 +89,13 @@ def _compiled_answer(constants, inputs, arguments, out):
         @register_jitable
         def arrays(shape, inputs, out):
             indices = np.empty(shape, index_dtype)
-            return np.empty(shape, inputs[0].dtype), indices, indices
+            return np.empty(shape, result), indices, indices
 
     else:
 
         @register_jitable
         def arrays(shape, inputs, out):
-            return np.empty(shape, inputs[0].dtype), None, inputs[-1]
+            return np.empty(shape, result), None, inputs[-1]
 
     sources = sources_of_code()
     described = repr((sources, constants, inputs, arguments, out))

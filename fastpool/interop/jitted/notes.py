@@ -15,6 +15,8 @@ from ...rules import calls
 from ...rules.arrays import storage_of
 from ...rules.call import Call
 from ...rules.members import FUNCTIONS
+from ...rules.operation import SUM
+from .constants import Constants
 
 _MOST = 4096  # notes, after which Python answers calls of any further kind
 _notes: dict[tuple[int, ...], tuple[np.ndarray, ...]] = {}
@@ -26,7 +28,7 @@ def sources_of_code() -> str:
 
 
 def answer_in_python(
-    constants: tuple[str, str, str, str],
+    constants: Constants,
     inputs: tuple[np.ndarray, ...],
     arguments: tuple[Any, ...],
     out: Any,
@@ -37,13 +39,17 @@ def answer_in_python(
 
     Compiled code that Numba kept from before an update asks with other `sources`.
     """
-    name, form, layout, index_type = constants
-    part = FUNCTIONS[name].part
-    options: dict[str, Any] = {"index_format": form, "layout": layout, "out": out}
+    name, index_type = constants.name, constants.index_type
+    function = FUNCTIONS[name]
+    options: dict[str, Any] = {"layout": constants.layout, "out": out}
     given = arguments
-    if part == "forward":
-        given = (*arguments, bool(index_type))
-    elif part == "unpool":
+    if function.operation.picks_cell:
+        options["index_format"] = constants.form
+        if function.part == "forward":
+            given = (*arguments, bool(index_type))
+    elif function.part == "forward":
+        options["dtype"] = constants.result
+    if not function.operation.picks_cell or function.part == "unpool":
         given, options["dilation"] = arguments[:-1], arguments[-1]
     with one_thread():
         result = getattr(fastpool, name)(*inputs, *given, **options, backend=table.COMPILED)
@@ -60,7 +66,7 @@ def answer_in_python(
 
 
 def _note(
-    constants: tuple[str, str, str, str],
+    constants: Constants,
     inputs: tuple[np.ndarray, ...],
     arguments: tuple[Any, ...],
     output: np.ndarray,
@@ -85,15 +91,24 @@ def _note(
 
 
 def _call(
-    constants: tuple[str, str, str, str],
+    constants: Constants,
     inputs: tuple[np.ndarray, ...],
     arguments: tuple[Any, ...],
 ) -> Call:
     """The call that was just answered."""
-    name, form, layout, index_type = constants
-    function, x = FUNCTIONS[name], inputs[0]
+    rules: tuple[Any, ...]
+    form, layout = constants.form, constants.layout
+    function, x = FUNCTIONS[constants.name], inputs[0]
+    if not function.operation.picks_cell:
+        if function.part == "backward":
+            rules = *arguments, layout
+            return calls.average_backward(function, x.dtype, *rules)
+        if function.operation is SUM:  # an average of divisor 1
+            arguments = *arguments[:4], True, 1, *arguments[4:]
+        rules = *arguments, layout, np.dtype(constants.result)
+        return calls.average(function, "x", x.shape, x.dtype, *rules)
     if function.part == "forward":
-        rules = *arguments, bool(index_type), form, layout
+        rules = *arguments, bool(constants.index_type), form, layout
         return calls.forward(function, "x", x.shape, x.dtype, *rules)
     kinds, rules = (x.dtype, inputs[1].dtype), (*arguments, form, layout)
     if function.part == "backward":
