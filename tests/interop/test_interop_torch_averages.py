@@ -214,6 +214,11 @@ def test_memory_is_shared(n, last):
         assert (array.ctypes.data, out.ctypes.data) == (source.data_ptr(), result.data_ptr())
         assert array.flags.c_contiguous
         assert array.shape[-1] == (5 if last else source.shape[-1])
+    # As it comes from a file: the axis of images has the stride that indexing gives it.
+    x = laid(normal((1, 5, *[8] * n)), last)[0][None]
+    with mock.patch.object(calls, "execute_call", wraps=calls.execute_call) as call:
+        POOLS[n](x, 2)
+    assert call.call_args.args[1][0].flags.c_contiguous
 
 
 @AXES
@@ -428,6 +433,18 @@ class TestRecorded:
             assert_same(bits(found[0]), bits(expected[0]))
             assert_same(bits(found[1]), bits(expected[1]))
         assert counter.frame_count == 1
+
+    def test_sizes_are_foretold(self, n):
+        """A graph computes them from those of its input."""
+
+        def sizes(x):
+            y = POOLS[n](x, 3, 2, 1, True)
+            return y, tuple(y.shape)
+
+        compiled = torch.compile(sizes, fullgraph=True, backend="aot_eager", dynamic=True)
+        for size in (8, 9, 10, 11):
+            y, foretold = compiled(normal((2, 3, *range(size, size + n))))
+            assert foretold == y.shape
 
     def test_kernel_sizes_and_divisors_are_symbols(self, n):
         """As in a pooling of whole planes."""
