@@ -79,15 +79,23 @@ def test_every_dtype(name, backend):
     """Values with ties, zeros, NaNs and all bits; integers give floats, and integers."""
     rng, dtype = np.random.default_rng(0), check.dtype_of(name)
     sizes, windows = CASES[2]
-    for number, style in enumerate(("ties", "nans", "bits", "random")):
-        layout = LAYOUTS[2][number % 2 if name == "float32" else 0]
-        x = check.adversarial(rng, shape_of(sizes, layout), dtype, style)
-        arguments = {**windows[number % 2], "layout": layout}
-        check_all(x, arguments, backend)
+    for style in ("ties", "nans", "bits", "random"):
+        x = check.adversarial(rng, shape_of(sizes, "NCHW"), dtype, style)
+        # Each window and dtype of a result compiles for a second.
+        check_all(x, {**windows[name in WHOLE], "layout": "NCHW"}, backend)
         if name in WHOLE:
-            check_all(x, arguments, backend, dtype="uint8" if name == "bool" else name)
+            result = "uint8" if name == "bool" else name
+            check_all(x, {**windows[0], "layout": "NCHW"}, backend, dtype=result)
 
 
+@pytest.mark.numba
+@pytest.mark.parametrize(("n", "number"), [(1, 4), (2, 0), (2, 1), (2, 3), (3, 1)])
+def test_window(n, number):
+    """One of each kind of kernel; `test_every_window` has all."""
+    test_every_window(n, number, "numba")
+
+
+@pytest.mark.whole(backend="numba")
 @pytest.mark.parametrize(("n", "number"), WINDOWS)
 def test_every_window(n, number, backend):
     """With what counts as a divisor in all ways."""
@@ -233,6 +241,7 @@ class TestBits:
                 assert_same(found, oracle.avgpool(x, window, **options, layout="NCW"))
 
 
+@pytest.mark.whole(backend="numba")
 def test_results_in_out(backend):
     """Of any strides; also what no kernel writes: float16 of float64 sums."""
     rng = np.random.default_rng(0)

@@ -27,8 +27,20 @@ def unpooling(arguments, shape):
     return {**kept, "output_size": shape}
 
 
-@every_member
-@pytest.mark.parametrize("name", strategies.DTYPES)
+def dtype_of_member(member, name):
+    """A case of `test_every_dtype`: all of one member, and of the other a float and an integer.
+
+    The others of that, which compile for half a minute, are left to the whole suite.
+    """
+    quick = member.name.startswith("max") or name in ("float32", "uint8")
+    marks = () if quick else (pytest.mark.whole(backend="numba"),)
+    return pytest.param(member, name, marks=marks, id=f"{member.name}-{name}")
+
+
+CASES = [dtype_of_member(*case) for case in itertools.product(MEMBERS, strategies.DTYPES)]
+
+
+@pytest.mark.parametrize(("member", "name"), CASES)
 def test_every_dtype(member, name, backend):
     """All functions, on values with ties, zeros, NaNs and all bits.
 

@@ -274,12 +274,15 @@ def test_a_repeated_call_is_understood_once(monkeypatch):
         lambda: fastpool.maxunpool2d(output, indices, 2, backend="numpy"),
         lambda: fastpool.maxpool1d(X, 2, backend="numpy"),
         lambda: fastpool.maxpool3d(X[np.newaxis], (1, 2, 2), backend="numpy"),
+        lambda: fastpool.avgpool2d(X, 2, dtype=np.float32, backend="numpy"),
+        lambda: fastpool.avgpool2d_backward(output, X.shape, 2, backend="numpy"),
+        lambda: fastpool.adaptive_maxpool2d(X, (None, 3), backend="numpy"),
     )
     expected = [call().tobytes() for call in calls]
-    understood = dict(execute._understand)
-    monkeypatch.setattr(execute, "_understand", {})
+    makers = dict(execute._MAKERS)
+    monkeypatch.setattr(execute, "_MAKERS", {})
     assert [call().tobytes() for call in calls] == expected
-    monkeypatch.setattr(execute, "_understand", understood)
+    monkeypatch.setattr(execute, "_MAKERS", makers)
     for kernel_size in (2.0, True, (2, True), (2.0, 2)):
         with pytest.raises(TypeError, match="kernel_size"):
             fastpool.maxpool2d(X, kernel_size, backend="numpy")
