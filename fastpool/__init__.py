@@ -43,6 +43,14 @@ from .api.extremes import (
     minpool3d,
     minpool3d_backward,
 )
+from .api.norms import (
+    lppool1d,
+    lppool1d_backward,
+    lppool2d,
+    lppool2d_backward,
+    lppool3d,
+    lppool3d_backward,
+)
 from .api.warmup import warmup
 from .backends.protocol import BackendUnavailable
 from .dispatch.defaults import set_default_backend, use_backend
@@ -74,6 +82,12 @@ __all__ = [
     "avgpool2d_backward",
     "avgpool3d",
     "avgpool3d_backward",
+    "lppool1d",
+    "lppool1d_backward",
+    "lppool2d",
+    "lppool2d_backward",
+    "lppool3d",
+    "lppool3d_backward",
     "maxpool1d",
     "maxpool1d_backward",
     "maxpool2d",

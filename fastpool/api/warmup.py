@@ -14,11 +14,15 @@ from ..rules import arguments, arrays, calls
 from ..rules.arrays import Storage
 from ..rules.call import Call, Function
 from ..rules.members import FUNCTIONS
-from ..rules.operation import SUM
+from ..rules.operation import NORM, SUM
 from .types import Entries, IndexFormat, Layout, Padding
 
-# Adaptive functions have no kernel_size.
-_NAMES = tuple(name for name, function in FUNCTIONS.items() if not function.adaptive)
+# Adaptive functions have no kernel_size, and norms are made of sums.
+_NAMES = tuple(
+    name
+    for name, function in FUNCTIONS.items()
+    if not function.adaptive and function.operation is not NORM
+)
 DEFAULT = ("maxpool2d", "maxpool2d_backward", "maxunpool2d")
 
 

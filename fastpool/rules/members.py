@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .call import Function
-from .operation import AVERAGE, MAXIMUM, MINIMUM, SUM
+from .operation import AVERAGE, MAXIMUM, MINIMUM, NORM, SUM
 
 DIMENSIONS = (1, 2, 3)
 
@@ -23,6 +23,8 @@ def _rows() -> list[Function]:
             Function(f"avgpool{n}d", "forward", AVERAGE, n, ("x",)),
             Function(f"avgpool{n}d_backward", "backward", AVERAGE, n, ("grad_output",)),
             Function(f"sumpool{n}d", "forward", SUM, n, ("x",)),
+            Function(f"lppool{n}d", "forward", NORM, n, ("x",)),
+            Function(f"lppool{n}d_backward", "backward", NORM, n, ("grad_output", "x")),
         ]
         for operation in (MAXIMUM, AVERAGE):
             pool = f"adaptive_{operation.name}pool{n}d"

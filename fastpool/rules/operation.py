@@ -35,4 +35,5 @@ class Operation:
 MAXIMUM = Operation("max", picks_cell=True, idempotent=True, sign=1)
 MINIMUM = Operation("min", picks_cell=True, idempotent=True, sign=-1)
 SUM = Operation("sum", picks_cell=False, idempotent=False, sign=0)
+NORM = Operation("lp", picks_cell=False, idempotent=False, sign=0)
 AVERAGE = Operation("avg", picks_cell=False, idempotent=False, sign=0)

@@ -244,6 +244,23 @@ def spatial(shape, kernel_size, stride, padding, dilation, ceil_mode, layout):
     return kernel, stride, dilation, found
 
 
+def power(number, exponent):
+    found = number
+    for digit in bin(exponent)[3:]:
+        found = found * found * (number if digit == "1" else 1)
+    return found if exponent else np.float64(1)
+
+
+def lppool(x, p, kernel_size, layout="NCHW", **windows_):
+    """Norms of positive integers, of values that no sum of integers may hold exactly."""
+    with np.errstate(all="ignore"):
+        wide = x.astype(np.float64)
+        powers = np.array([power(abs(n), p) for n in wide.reshape(-1)], np.float64)
+        sums = avgpool(powers.reshape(x.shape), kernel_size, layout=layout, sums=True, **windows_)
+        roots = {1: lambda s: s, 2: np.sqrt, 3: np.cbrt}.get(p, lambda s: np.power(s, 1 / p))
+        return roots(sums).astype(np.float64 if x.dtype.kind in "iub" else x.dtype)
+
+
 def shares(size, count):
     """The cells of each of so many windows that share an axis."""
     return [range(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]

@@ -26,7 +26,7 @@ from ...api.execute import PoolResult
 from ...rules.arguments import check_flag
 from ...rules.call import Function
 from ...rules.members import FUNCTIONS
-from ...rules.operation import SUM
+from ...rules.operation import NORM, SUM
 from . import averages
 from .answer import answer_of
 from .constants import Constants, check_arrays, constant, form_of, index_type, layout_of
@@ -118,7 +118,7 @@ _OVERLOADS = {
     "unpool": _overload_unpool,
 }
 for _function in FUNCTIONS.values():
-    if _function.adaptive:  # which jitted code does not have yet
+    if _function.adaptive or _function.operation is NORM:  # which jitted code does not have yet
         continue
     if _function.operation.picks_cell:
         _OVERLOADS[_function.part](_function)

@@ -1,0 +1,241 @@
+"""Norms of windows, and their gradient, each made once for 1, 2 and 3 axes.
+
+Powers and roots are NumPy's, some planes at a time; what is between them, sums, maxima and what
+windows pass on to cells, are calls as any other, which a backend answers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..rules import arrays, calls, norms
+from ..rules.call import Call, Function
+from ..rules.members import FUNCTIONS
+from ..rules.sums import check_gradient
+from . import norm_documents as texts
+from .documents import named
+from .execute import execute_call
+from .types import BackendName, Entries, Layout, Padding
+
+# Cells that are raised to a power at a time: so the float64 of large arrays take little memory.
+BLOCK = 2**22
+
+
+class Norm(Protocol):
+    """A forward pass."""
+
+    def __call__(
+        self,
+        x: ArrayLike,
+        norm_type: float,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        ceil_mode: bool = False,
+        *,
+        padding: Padding = 0,
+        dilation: Entries = 1,
+        layout: Layout = ...,
+        out: np.ndarray | None = None,
+        backend: BackendName | None = None,
+    ) -> np.ndarray: ...
+
+
+class NormBackward(Protocol):
+    """The gradient of such a forward pass."""
+
+    def __call__(
+        self,
+        grad_output: ArrayLike,
+        x: ArrayLike,
+        norm_type: float,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        ceil_mode: bool = False,
+        *,
+        padding: Padding = 0,
+        dilation: Entries = 1,
+        layout: Layout = ...,
+        out: np.ndarray | None = None,
+        backend: BackendName | None = None,
+    ) -> np.ndarray: ...
+
+
+def _norm(name: str, examples: str = "") -> Norm:
+    function = FUNCTIONS[name]
+
+    @named(function, texts.NORM, examples)
+    def pool(
+        x: ArrayLike,
+        norm_type: float,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        ceil_mode: bool = False,
+        *,
+        padding: Padding = 0,
+        dilation: Entries = 1,
+        layout: Any = function.layouts[0],
+        out: np.ndarray | None = None,
+        backend: BackendName | None = None,
+    ) -> Any:
+        (array,) = arrays.as_arrays(name, function.inputs, (x,))
+        arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
+        p, call = _understood(function, array, arguments)
+        output = _output(name, out, call.geometry.output_shape, call.dtype, (array,))
+        with np.errstate(all="ignore"):
+            for cells, windows in _blocks(call):
+                output[windows] = _norms(call, p, array[cells], backend)
+        return out if out is not None else output
+
+    return pool
+
+
+def _backward(name: str, examples: str = "") -> NormBackward:
+    function = FUNCTIONS[name]
+
+    @named(function, texts.BACKWARD, examples)
+    def backward(
+        grad_output: ArrayLike,
+        x: ArrayLike,
+        norm_type: float,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        ceil_mode: bool = False,
+        *,
+        padding: Padding = 0,
+        dilation: Entries = 1,
+        layout: Any = function.layouts[0],
+        out: np.ndarray | None = None,
+        backend: BackendName | None = None,
+    ) -> Any:
+        gradient, array = arrays.as_arrays(name, function.inputs, (grad_output, x))
+        arrays.check_dtype(name, "grad_output", gradient.dtype)
+        check_gradient(name, gradient.dtype)
+        arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
+        p, call = _understood(function, array, arguments)
+        geometry, dtype = call.geometry, gradient.dtype.newbyteorder("=")
+        arrays.check_shape(name, "grad_output", gradient.shape, geometry.output_shape)
+        output = _output(name, out, geometry.input_shape, dtype, (gradient, array))
+        with np.errstate(all="ignore"):
+            for cells, windows in _blocks(call):
+                found = _gradient(call, p, gradient[windows], array[cells], backend)
+                found += 0  # no zero is negative
+                output[cells] = found
+        return out if out is not None else output
+
+    return backward
+
+
+def _understood(
+    function: Function, x: np.ndarray, arguments: tuple[Any, ...]
+) -> tuple[norms.Norm, Call]:
+    """The norm, and the call of a sum of its powers, whose dtype is that of the result."""
+    norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout = arguments
+    arrays.check_dtype(function.name, "x", x.dtype)
+    p = norms.norm_type(function.name, norm_type)
+    call = calls.average(
+        function, "x", x.shape, norms.result_dtype(x.dtype), kernel_size, stride, padding,
+        ceil_mode, True, 1, dilation, layout, None,
+    )  # fmt: skip
+    return p, call
+
+
+def _output(
+    name: str,
+    out: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    inputs: tuple[np.ndarray, ...],
+) -> np.ndarray:
+    """`out`, once it is known to be right, or a new array."""
+    if out is not None:
+        arrays.check_output(name, "out", out, shape, dtype)
+        arrays.check_apart(name, "out", out, inputs)
+        return np.asarray(out)
+    try:
+        return np.empty(shape, dtype)
+    except (MemoryError, ValueError):
+        raise arrays.too_large(name, [(shape, dtype)]) from None
+
+
+def _blocks(call: Call) -> Iterator[tuple[Any, Any]]:
+    """Some planes at a time: an index of what is read, and of what is written."""
+    geometry = call.geometry
+    if not geometry.lead or math.prod(geometry.lead) * geometry.plane_cells <= BLOCK:
+        yield ..., ...
+        return
+    count = max(1, BLOCK // (geometry.plane_cells * math.prod(geometry.lead[1:])))
+    for first in range(0, geometry.lead[0], count):
+        yield slice(first, first + count), slice(first, first + count)
+
+
+def _call(call: Call, name: str, lead: tuple[int, ...], **changes: Any) -> Call:
+    """A call of another function on the windows of some planes."""
+    whole = call.with_lead(lead)
+    return replace(whole, function=replace(FUNCTIONS[name], name=call.name), **changes)
+
+
+_WIDE = np.dtype(np.float64)
+
+
+def _parts(call: Call, x: np.ndarray) -> tuple[str, tuple[int, ...]]:
+    """The number of axes, as it stands in names, and the leading axes of some planes."""
+    return f"{call.function.dimensions}d", x.shape[: len(call.geometry.lead)]
+
+
+def _norms(call: Call, p: norms.Norm, x: np.ndarray, backend: Any) -> np.ndarray:
+    """The norms of the windows of some planes, in float64."""
+    sizes, lead = _parts(call, x)
+    numbers = norms.magnitudes(x)
+    assert call.division is not None
+    if isinstance(p, float):
+        changes: dict[str, Any] = {"dtype": _WIDE, "division": None}
+        largest: np.ndarray = execute_call(
+            _call(call, f"maxpool{sizes}", lead, **changes), (numbers,), None, backend
+        )
+        return largest
+    changes = {"dtype": _WIDE, "division": replace(call.division, dtype=_WIDE)}
+    summed = _call(call, f"sumpool{sizes}", lead, **changes)
+    powers = norms.power(numbers, p)
+    return norms.root(execute_call(summed, (powers,), None, backend), p)
+
+
+def _gradient(
+    call: Call, p: norms.Norm, gradient: np.ndarray, x: np.ndarray, backend: Any
+) -> np.ndarray:
+    """What the windows of some planes pass on to their cells, in float64."""
+    sizes, lead = _parts(call, x)
+    passed: np.ndarray = gradient.astype(np.float64)
+    signs: np.ndarray = np.sign(x.astype(np.float64))
+    assert call.division is not None
+    if isinstance(p, float):
+        changes: dict[str, Any] = {
+            "dtype": _WIDE, "division": None, "index_dtype": np.dtype(np.int64),
+        }  # fmt: skip
+        picked = _call(call, f"maxpool{sizes}", lead, **changes)
+        indices = execute_call(picked, (norms.magnitudes(x),), None, backend).indices
+        routed = _call(call, f"maxpool{sizes}_backward", lead, **changes)
+        signs *= execute_call(routed, (passed, indices), None, backend)
+        return signs
+    found = _norms(call, p, x, backend)
+    zero = found == 0
+    passed /= norms.power(found, p - 1)
+    passed[zero] = 0
+    changes = {"dtype": _WIDE, "division": replace(call.division, dtype=_WIDE)}
+    spread = _call(call, f"avgpool{sizes}_backward", lead, **changes)
+    signs *= norms.power(norms.magnitudes(x), p - 1)
+    signs *= execute_call(spread, (passed,), None, backend)
+    return signs
+
+
+lppool1d = _norm("lppool1d", texts.NORM_1D)
+lppool2d = _norm("lppool2d")
+lppool3d = _norm("lppool3d")
+lppool1d_backward = _backward("lppool1d_backward", texts.BACKWARD_1D)
+lppool2d_backward = _backward("lppool2d_backward")
+lppool3d_backward = _backward("lppool3d_backward")
