@@ -42,6 +42,9 @@ from .api.extremes import (
     minpool2d_backward,
     minpool3d,
     minpool3d_backward,
+    modepool1d,
+    modepool2d,
+    modepool3d,
 )
 from .api.norms import (
     lppool1d,
@@ -103,6 +106,9 @@ __all__ = [
     "minpool2d_backward",
     "minpool3d",
     "minpool3d_backward",
+    "modepool1d",
+    "modepool2d",
+    "modepool3d",
     "set_default_backend",
     "sumpool1d",
     "sumpool2d",

@@ -138,7 +138,45 @@ UNPOOL = """Put every value back to where its index says, and zero everywhere el
         As in `{pool}`.
 """
 
+MODE = """Most frequent value of windows of the {axes}, with its place on request.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., {shape}), or (..., {shape}, C) with ``layout="{last}"``
+        Labels: integers of 8 to 64 bits, or bools.
+    {windows}
+    ceil_mode, return_indices, index_format
+        As in `maxpool{n}d`.
+    layout : {{"{first}", "{last}"}}
+        Whether the channels stand before the spatial axes, or last.
+    out : ndarray or (ndarray, ndarray), optional
+        Where to put the output, or output and indices, as in `maxpool{n}d`.
+    {backend}
+
+    Returns
+    -------
+    output : ndarray, shape (..., {outputs}) or (..., {outputs}, C), dtype of `x`
+        The most frequent value of every window; of equally frequent ones that whose first cell
+        comes first, {order}.
+    PoolResult(output, indices)
+        With ``return_indices=True``: the index is that of the value's first cell.
+
+    Raises
+    ------
+    ValueError, TypeError, MemoryError, BackendUnavailable
+        As in `maxpool{n}d`; TypeError for floats.
+
+    See Also
+    --------
+    {unpool} : Puts values back to where indices say.
+"""
+
 _EXAMPLES = {
+    "modepool2d": """
+    >>> labels = np.array([[7, 7, 1, 2], [7, 3, 2, 1]], np.uint8)
+    >>> fastpool.modepool2d(labels, 2, return_indices=True)
+    PoolResult(output=array([[7, 1]], dtype=uint8), indices=array([[0, 2]]))
+""",
     "maxpool1d": """
     >>> fastpool.maxpool1d([1, 5, 2, 0, 9, 9], 3, return_indices=True)
     PoolResult(output=array([5, 9]), indices=array([1, 4]))

@@ -1,4 +1,4 @@
-"""Maximum and minimum: pooling, its gradient and unpooling, each made once for 1, 2, 3 axes."""
+"""Maximum, minimum and mode, gradients and unpooling, each made once for 1, 2 and 3 axes."""
 
 from __future__ import annotations
 
@@ -111,10 +111,10 @@ class Unpool(Protocol):
     ) -> np.ndarray: ...
 
 
-def _pool(name: str) -> Pool:
+def _pool(name: str, template: str = texts.POOL) -> Pool:
     function = FUNCTIONS[name]
 
-    @named(function, texts.POOL, texts.example_of(name))
+    @named(function, template, texts.example_of(name))
     def pool(
         x: ArrayLike,
         kernel_size: Entries,
@@ -206,3 +206,6 @@ minpool3d = _pool("minpool3d")
 minpool1d_backward = _backward("minpool1d_backward")
 minpool2d_backward = _backward("minpool2d_backward")
 minpool3d_backward = _backward("minpool3d_backward")
+modepool1d = _pool("modepool1d", texts.MODE)
+modepool2d = _pool("modepool2d", texts.MODE)
+modepool3d = _pool("modepool3d", texts.MODE)

@@ -51,7 +51,7 @@ TIMES = 10
 # The members whose functions take the arguments of a case.
 MEMBERS = tuple(
     dict.fromkeys(
-        function.operation.name for function in FUNCTIONS.values() if function.operation.picks_cell
+        function.operation.name for function in FUNCTIONS.values() if function.operation.sign
     )
 )
 

@@ -36,6 +36,8 @@ def forward(
         An argument has the wrong type or value, or some window would hold no cell.
     """
     check_flag(function.name, "return_indices", return_indices)
+    if function.operation.counts and dtype.kind not in "iub":
+        raise TypeError(f"{function.name}: {name} has dtype {dtype}; labels are integers or bools")
     geometry, form = _pooling(
         function, name, shape, kernel_size, stride, padding, dilation, ceil_mode, index_format,
         layout,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .call import Function
-from .operation import AVERAGE, MAXIMUM, MINIMUM, NORM, SUM
+from .operation import AVERAGE, MAXIMUM, MINIMUM, MODE, NORM, SUM
 
 DIMENSIONS = (1, 2, 3)
 
@@ -20,6 +20,7 @@ def _rows() -> list[Function]:
         # An index says where its value belongs, whatever picked it: one unpooling serves both.
         rows.append(Function(f"maxunpool{n}d", "unpool", MAXIMUM, n, ("x", "indices")))
         rows += [
+            Function(f"modepool{n}d", "forward", MODE, n, ("x",)),
             Function(f"avgpool{n}d", "forward", AVERAGE, n, ("x",)),
             Function(f"avgpool{n}d_backward", "backward", AVERAGE, n, ("grad_output",)),
             Function(f"sumpool{n}d", "forward", SUM, n, ("x",)),

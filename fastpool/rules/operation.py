@@ -24,16 +24,20 @@ class Operation:
     sign : int
         For an operation that picks a cell: 1 if it picks the largest, -1 if it picks the least. A
         NaN beats every number either way.
+    counts : bool
+        For an operation that picks a cell: whether that is one of the most frequent value.
     """
 
     name: str
     picks_cell: bool
     idempotent: bool
     sign: int
+    counts: bool = False
 
 
 MAXIMUM = Operation("max", picks_cell=True, idempotent=True, sign=1)
 MINIMUM = Operation("min", picks_cell=True, idempotent=True, sign=-1)
+MODE = Operation("mode", picks_cell=True, idempotent=False, sign=0, counts=True)
 SUM = Operation("sum", picks_cell=False, idempotent=False, sign=0)
 NORM = Operation("lp", picks_cell=False, idempotent=False, sign=0)
 AVERAGE = Operation("avg", picks_cell=False, idempotent=False, sign=0)

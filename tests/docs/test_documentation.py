@@ -47,6 +47,8 @@ WITHOUT_EXAMPLES = {
     "maxunpool3d",
     "minpool1d_backward",
     "minpool3d_backward",
+    "modepool1d",
+    "modepool3d",
     "set_default_backend",
     "sumpool1d",
     "sumpool3d",

@@ -124,6 +124,37 @@ maxpool = partial(extremes, operator.gt)
 minpool = partial(extremes, operator.lt)
 
 
+def modepool(
+    x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, layout="NCHW",
+    index_format="flat",
+):  # fmt: skip
+    """Output and indices: of the most frequent values the one that comes first."""
+    x = x.astype(x.dtype.newbyteorder("="), copy=False)
+    kernel, *axes = windows(x.shape, kernel_size, stride, padding, dilation, ceil_mode, layout)
+    shape = output_shape(x.shape, axes, layout)
+    taps = math.prod(kernel)
+    narrow = np.uint8 if taps <= 2**8 else np.uint16 if taps <= 2**16 else np.uint32
+    output = np.empty(shape, x.dtype)
+    indices = np.empty(shape, np.int64 if index_format == "flat" else narrow)
+    number = bool if x.dtype.kind == "b" else int
+    for plane, out, index in zip(
+        planes(x, layout), planes(output, layout), planes(indices, layout), strict=True
+    ):
+        for place in np.ndindex(out.shape):
+            found = [
+                (tuple(k for k, _ in taps), tuple(p for _, p in taps))
+                for taps in itertools.product(*(axes[i][o] for i, o in enumerate(place)))
+            ]
+            values = [number(plane[cell]) for _, cell in found]
+            best = max(values.count(value) for value in values)
+            first = next(i for i, value in enumerate(values) if values.count(value) == best)
+            taps, cell = found[first]
+            out.view(f"u{x.itemsize}")[place] = plane.view(f"u{x.itemsize}")[cell]
+            flat = position(cell, plane.shape)
+            index[place] = flat if index_format == "flat" else position(taps, kernel)
+    return output, indices
+
+
 def cell_of(code, taps, kernel, sizes, index_format, tied):
     """The cell that an index names, or None; `taps` are those of its window along each axis."""
     code = int(code)

@@ -20,13 +20,13 @@ from ...rules.call import Call
 from ...rules.geometry import LAYOUTS
 from ..protocol import Entry
 from ..protocol import Plan as AnyPlan
-from .adaptive import CheckedPlan, PickSetup
 from .compile import disk, jit
 from .compile.describe import describe as describe
 from .compile.disk import NotReady
 from .compile.launch import Launch, prepare_drivers, run, thread_count
 from .forward import ForwardSetup
 from .memory import place_of
+from .picks import CheckedPlan, PickSetup
 from .plan import Plan
 from .scatter import ScatterSetup
 from .sums import SumPlan
@@ -80,7 +80,8 @@ class ForwardPlan(Plan):
     def __init__(self, call: Call, storages: tuple[Storage, ...]) -> None:
         self._arrays = _Copied(call, storages, 1)
         self._copied = self._arrays.any
-        setup = ForwardSetup if call.geometry.regular else PickSetup
+        alike = call.geometry.regular and not call.operation.counts
+        setup = ForwardSetup if alike else PickSetup
         self._setup: ForwardSetup | PickSetup = setup(call, self._arrays.memories)
         self._launch: Launch | None = None
         self.reason = self._setup.reason

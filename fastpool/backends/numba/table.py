@@ -202,10 +202,11 @@ SUMS = Layout(
     PARTS,
 ) = SUMS.places
 
-# Of the kernel that searches each window by itself.
+# Of the kernel that searches each window by itself, or counts its values.
 PICKING = Layout(
     """
-    PICK_REACH_DEPTH PICK_REACH_HEIGHT PICK_REACH_WIDTH PICK_BYTES PICK_INDEX PICK_INFINITY PICK_ROW
+    PICK_REACH_DEPTH PICK_REACH_HEIGHT PICK_REACH_WIDTH PICK_BYTES PICK_INDEX PICK_INFINITY
+    SLOTS_OF_COUNTS SCRATCH_CLEARED PICK_ROW
     """
 )
 (
@@ -215,6 +216,8 @@ PICKING = Layout(
     PICK_BYTES,  # of a cell
     PICK_INDEX,  # bytes of an index, 0 for none
     PICK_INFINITY,  # the bits of infinity of a 16-bit float, else 0
+    SLOTS_OF_COUNTS,  # of the table that counts values: a power of two
+    SCRATCH_CLEARED,  # bytes of the scratch that are zeros at first
     PICK_ROW,  # the address of the function for a row
 ) = PICKING.places
 

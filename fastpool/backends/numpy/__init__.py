@@ -22,7 +22,7 @@ from ...rules.arrays import Storage
 from ...rules.call import Call
 from ..protocol import Entry
 from ..protocol import Plan as AnyPlan
-from . import scatter, select, sums, values
+from . import counting, scatter, select, sums, values
 
 _PARTS: dict[str, Callable[..., int | None]] = {
     "forward": select.forward,
@@ -40,6 +40,8 @@ class Plan:
         self._call, self._part = call, _PARTS[call.part]
         if call.division is not None:
             self._part = sums.forward if call.part == "forward" else sums.backward
+        elif call.operation.counts:
+            self._part = counting.forward
         elif call.part == "forward" and call.index_dtype is None:
             self._part = values.forward
 

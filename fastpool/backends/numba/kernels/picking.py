@@ -23,6 +23,7 @@ from ..table import (
     PICK_REACH_WIDTH,
     PICK_ROW,
     ROW,
+    SCRATCH_CLEARED,
     SIZE,
     SLICE,
     WIDTH,
@@ -41,14 +42,15 @@ from ..vectors.memory import (
 )
 from .places import plane_origin, rows_of_plane, strides
 from .sums import reach_of
+from .writing import clear
 
 # A row of windows: number `oh` of slice `od`.
-PICK = Signature("x output places table od oh", constants="half")
+PICK = Signature("x output places table scratch od oh", constants="half")
 pick_row_at = PICK.call
 
 
 @kernel(PICK)
-def pick_row(x, output, places, table, od, oh, half):
+def pick_row(x, output, places, table, scratch, od, oh, half):
     """The first extreme of each window of a row, and where it stands."""
     front, nearest, furthest = reach_of(table, DEPTH, PICK_REACH_DEPTH, od)
     top, above, below = reach_of(table, HEIGHT, PICK_REACH_HEIGHT, oh)
@@ -95,7 +97,8 @@ def pick_row(x, output, places, table, od, oh, half):
 def pick_rows(x, output, places, scratch, table, first_row, last_row):
     """Pool the output rows from `first_row` up to `last_row`, counted through all slices."""
     slices, rows, item = table[DEPTH + OUTPUTS], table[HEIGHT + OUTPUTS], table[PICK_BYTES]
-    numbers = address_of(table)
+    numbers, begin = address_of(table), (address_of(scratch) + 63) // 64 * 64
+    clear(scratch, begin, table[SCRATCH_CLEARED])
     for number in range(first_row, last_row):
         all_slices, oh, _ = rows_of_plane(number, last_row, rows)
         plane = all_slices // slices
@@ -105,5 +108,5 @@ def pick_rows(x, output, places, scratch, table, first_row, last_row):
         to = output + (to + oh * table[OUTPUT + ROW]) * item
         place = plane_origin(table, INDICES, plane) + od * table[INDICES + SLICE]
         place = places + (place + oh * table[INDICES + ROW]) * table[PICK_INDEX]
-        pick_row_at(table[PICK_ROW], (source, to, place, numbers, od, oh))
+        pick_row_at(table[PICK_ROW], (source, to, place, numbers, begin, od, oh))
     return -1

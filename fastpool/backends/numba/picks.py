@@ -1,9 +1,10 @@
-"""The plans of adaptive windows that are not alike."""
+"""The plans of windows that are searched one by one: adaptive ones that vary, and labels."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from ...rules.sums import Reach, window_reach
 from . import table
 from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
+from .kernels.counting import count_row
 from .kernels.picking import pick_row, pick_rows
 from .memory import Memory, held_as
 from .plan import Plan
@@ -24,7 +26,7 @@ _POINT = Reach(1, np.zeros(1, np.int64), np.ones(1, np.int64), 1)
 
 
 class PickSetup:
-    """A forward pass that searches each window by itself.
+    """A forward pass that searches each window by itself, or counts its values.
 
     Parameters
     ----------
@@ -34,11 +36,11 @@ class PickSetup:
         Those of the input, the output, and the indices if there are any.
     """
 
-    reason = "backend numba, pick_rows: each window by itself, as windows are not alike"
-
     def __init__(self, call: Call, memories: Sequence[Memory]) -> None:
         self._call, self._memories = call, tuple(memories)
-        geometry = call.geometry
+        geometry, counts = call.geometry, call.operation.counts
+        why = "labels are counted" if counts else "windows are not alike"
+        self.reason = f"backend numba, pick_rows: each window by itself, as {why}"
         self.work = max(math.prod(geometry.input_shape), math.prod(geometry.output_shape))
 
     def launch(self) -> Launch:
@@ -47,7 +49,9 @@ class PickSetup:
         dtype = held_as(call.dtype)
         depth, height, _ = three_axes(geometry)
         side_by_side = all(memory.channel == 1 for memory in self._memories)
-        lanes = BYTES // dtype.itemsize if side_by_side and geometry.channels > 1 else 1
+        counts = call.operation.counts
+        together = side_by_side and geometry.channels > 1 and not counts
+        lanes = BYTES // dtype.itemsize if together else 1
         order = Order(call.operation.sign, call.dtype.kind == "b")
         values = cells(dtype, lanes, order)
         codes = None if call.index_dtype is None else cells(call.index_dtype, lanes)
@@ -58,19 +62,30 @@ class PickSetup:
             table.PICK_BYTES: dtype.itemsize,
             table.PICK_INDEX: 0 if call.index_dtype is None else call.index_dtype.itemsize,
             table.PICK_INFINITY: infinity_bits(call.dtype) if is_half(call.dtype) else 0,
-            table.PICK_ROW: address(
-                pick_row, x=values, output=values, places=codes, half=int(is_half(call.dtype))
-            ),
+            table.SLOTS_OF_COUNTS: 0,
+            table.SCRATCH_CLEARED: 0,
         }
+        kinds: dict[str, Any] = {"x": values, "output": values, "places": codes}
+        scratch = 64
+        if counts:
+            taps = math.prod(min(axis.kernel, axis.size) for axis in geometry.axes)
+            slots = 1 << (2 * taps - 1).bit_length()
+            own[table.SLOTS_OF_COUNTS], scratch = slots, 192 + 24 * slots
+            own[table.SCRATCH_CLEARED] = 64 + 24 * slots
+            truth = int(call.dtype.kind == "b")
+            own[table.PICK_ROW] = address(count_row, **kinds, half=truth)
+        else:
+            own[table.PICK_ROW] = address(pick_row, **kinds, half=int(is_half(call.dtype)))
         base = table.OWN + len(PICKING.names)
         places = table.PICK_REACH_DEPTH, table.PICK_REACH_HEIGHT, table.PICK_REACH_WIDTH
         for place, reach in zip(places, reaches, strict=True):
             own[place] = base + len(behind)
             behind += [*reach.firsts.tolist(), *reach.counts.tolist()]
         memories = (*self._memories, self._memories[-1])[:3]
-        numbers = make_table(geometry, False, memories, PICKING, own, behind)
+        numbers = make_table(geometry, call.window, memories, PICKING, own, behind)
         rows = geometry.planes * depth.output * height.output
-        return Launch(address(pick_rows), numbers, 64, rows, self.work, SPREAD, 1)
+        walk = address(pick_rows, scratch=cells(np.uint8))
+        return Launch(walk, numbers, scratch, rows, self.work, SPREAD, 1)
 
 
 class CheckedPlan(Plan):
