@@ -19,7 +19,7 @@ from .kernels.counting import count_row
 from .kernels.picking import pick_row, pick_rows
 from .memory import Memory, held_as
 from .plan import Plan
-from .table import PICKING, make_table, three_axes
+from .table import PICKING, Behind, make_table, three_axes
 from .vectors.types import BYTES, Order
 
 _POINT = Reach(1, np.zeros(1, np.int64), np.ones(1, np.int64), 1)
@@ -57,7 +57,7 @@ class PickSetup:
         codes = None if call.index_dtype is None else cells(call.index_dtype, lanes)
         fewer = 3 - len(geometry.axes)
         reaches = [_POINT] * fewer + [window_reach(axis) for axis in geometry.axes]
-        behind: list[int] = []
+        behind = Behind(PICKING)
         own = {
             table.PICK_BYTES: dtype.itemsize,
             table.PICK_INDEX: 0 if call.index_dtype is None else call.index_dtype.itemsize,
@@ -76,13 +76,11 @@ class PickSetup:
             own[table.PICK_ROW] = address(count_row, **kinds, half=truth)
         else:
             own[table.PICK_ROW] = address(pick_row, **kinds, half=int(is_half(call.dtype)))
-        base = table.OWN + len(PICKING.names)
         places = table.PICK_REACH_DEPTH, table.PICK_REACH_HEIGHT, table.PICK_REACH_WIDTH
         for place, reach in zip(places, reaches, strict=True):
-            own[place] = base + len(behind)
-            behind += [*reach.firsts.tolist(), *reach.counts.tolist()]
+            own[place] = behind.add(reach.firsts, reach.counts)
         memories = (*self._memories, self._memories[-1])[:3]
-        numbers = make_table(geometry, call.window, memories, PICKING, own, behind)
+        numbers = make_table(geometry, call.window, memories, PICKING, own, behind.arrays)
         rows = geometry.planes * depth.output * height.output
         walk = address(pick_rows, scratch=cells(np.uint8))
         return Launch(walk, numbers, scratch, rows, self.work, SPREAD, 1)

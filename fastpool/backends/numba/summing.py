@@ -18,7 +18,7 @@ from .kernels import sums, trees
 from .kernels.sparse_trees import DIGITS, sum_cells, sum_sparsely
 from .kernels.staging import spread_lines
 from .memory import Memory, held_as
-from .table import SUMS, make_table, placed, rounded_up, three_axes
+from .table import SUMS, Behind, make_table, placed, rounded_up, three_axes
 from .vectors.halves import mantissa
 from .vectors.types import BYTES, Order
 
@@ -115,24 +115,21 @@ class Summing:
         tile = min(tile, width.output)
         n = rounded_up(tile * channels, lanes) + lanes
         own = dict.fromkeys(SUMS.places, 0)
-        behind: list[int] = []
-        base = table.OWN + len(SUMS.names)
+        behind = Behind(SUMS)
         for place, reach in zip(
             (table.REACH_DEPTH, table.REACH_HEIGHT, table.REACH_WIDTH), self.reaches, strict=True
         ):
             if place == table.REACH_WIDTH and self.adder not in (sums.add_reached, sum_cells):
                 continue  # may be long
-            own[place] = base + len(behind)
-            behind += [*reach.firsts.tolist(), *reach.counts.tolist()]
+            own[place] = behind.add(reach.firsts, reach.counts)
         for place, along, axis in zip(
             (table.DIVISOR_DEPTH, table.DIVISOR_HEIGHT, table.DIVISOR_WIDTH),
             self.counts,
             (depth, height, width),
             strict=True,
         ):
-            own[place] = base + len(behind)
             each = place == table.DIVISOR_WIDTH
-            behind += (along if each else np.broadcast_to(along, axis.output)).tolist()
+            own[place] = behind.add(along if each else np.broadcast_to(along, axis.output))
         own[table.EACH_COLUMN] = int(self.counts[2].size > 1)
         own[table.TILE_WINDOWS] = tile
         sizes = {table.TOTALS: n * total.itemsize, table.DIVISORS: n * 8, table.RESULTS: 0}
@@ -176,7 +173,7 @@ class Summing:
         scratch = 64 + placed(own, sizes)
         whole = {} if self.walk is sum_sparsely else {"scratch": cells(np.uint8)}
         memories = (*self.memories, self.memories[1])
-        numbers = make_table(geometry, False, memories, SUMS, own, behind)
+        numbers = make_table(geometry, False, memories, SUMS, own, behind.arrays)
         walk = address(self.walk, **whole)
         return Launch(walk, numbers, scratch, self.rows, self.work, SPREAD, grain)
 

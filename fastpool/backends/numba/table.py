@@ -276,6 +276,21 @@ STREAMS = Layout("LINE_CELLS BANDS PLANES ROWS TURNS COUNT")
 ) = STREAMS.places
 
 
+class Behind:
+    """Numbers that stand behind a table of some layout."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._next = OWN + len(layout.names)
+        self.arrays: list[np.ndarray] = []
+
+    def add(self, *arrays: np.ndarray) -> int:
+        """Where in the table arrays of int64 stand, one behind the other."""
+        place = self._next
+        self.arrays += arrays
+        self._next += sum(array.size for array in arrays)
+        return place
+
+
 def rounded_up(size: int, unit: int) -> int:
     """The next multiple of `unit`."""
     return -(-size // unit) * unit
@@ -302,7 +317,7 @@ def make_table(
     memories: tuple[Memory, ...],
     layout: Layout,
     own: Mapping[int, int],
-    behind: Sequence[int] = (),
+    behind: Sequence[np.ndarray] = (),
 ) -> np.ndarray:
     """The table of a geometry, the memory of input, output and indices, and a kernel's part.
 
@@ -316,5 +331,5 @@ def make_table(
         )  # fmt: skip
     for memory in memories:
         numbers += memory
-    numbers += (geometry.channels, int(window), *layout.numbers(own), *behind)
-    return np.array(numbers, np.int64)
+    numbers += (geometry.channels, int(window), *layout.numbers(own))
+    return np.concatenate([np.array(numbers, np.int64), *behind])
