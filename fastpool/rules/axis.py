@@ -65,6 +65,13 @@ class Axis:
         counts: np.ndarray = stops - self.first_taps
         return counts
 
+    def all_count(self, padded: bool) -> bool:
+        """Whether an average counts all taps of every window."""
+        end = (self.output - 1) * self.stride - self.pad_low + self.span
+        if padded:
+            return self.regular and end <= self.size + self.pad_high
+        return self.regular and self.pad_low == 0 and end <= self.size
+
     def counted_taps(self, padded: bool) -> np.ndarray:
         """How many taps of every window an average counts; int64.
 

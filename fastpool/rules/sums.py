@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -145,12 +145,14 @@ def counted_taps(geometry: Geometry, division: Division) -> list[np.ndarray]:
     """
     found = []
     for number, axis in enumerate(geometry.axes):
-        if division.divisor is None:
-            counts = axis.counted_taps(division.padded)
-        else:
+        if division.divisor is not None:
             counts = np.array([1 if number else division.divisor])
-        same = bool((counts == counts[0]).all())
-        found.append(counts[:1] if same else counts)
+        elif axis.all_count(division.padded):
+            counts = np.array([axis.kernel])
+        else:
+            counts = axis.counted_taps(division.padded)
+            counts = counts[:1] if (counts == counts[0]).all() else counts
+        found.append(counts)
     return found
 
 
@@ -177,6 +179,11 @@ class Reach:
     step: int
 
     @property
+    def results(self) -> int:
+        """How many results there are."""
+        return len(self.firsts)
+
+    @property
     def most(self) -> int:
         """The largest count."""
         return int(self.counts.max())
@@ -200,12 +207,48 @@ class Reach:
         return low, high, Reach(high - low, firsts - low, counts, self.step)
 
 
-@lru_cache(maxsize=256)
-def window_reach(axis: Axis) -> Reach:
+@dataclass(frozen=True)
+class EvenReach:
+    """A `Reach` whose results begin at even distances, and have equally many positions.
+
+    There may be as many results as cells of an array, so it holds no arrays of them.
+    """
+
+    size: int
+    results: int
+    first: int
+    stride: int
+    most: int
+    step: int
+
+    @property
+    def firsts(self) -> np.ndarray:
+        """As in `Reach`."""
+        return self.first + np.arange(self.results, dtype=np.int64) * self.stride
+
+    @property
+    def counts(self) -> np.ndarray:
+        """As in `Reach`."""
+        return np.full(self.results, self.most, np.int64)
+
+    def part(self, start: int, stop: int) -> tuple[int, int, EvenReach]:
+        """As in `Reach`."""
+        first, last = (self.first + number * self.stride for number in (start, stop - 1))
+        low = min(max(first, 0), self.size - 1)
+        end = last + (self.most - 1) * self.step + 1
+        high = max(min(end, self.size), low + 1)
+        changes = {"size": high - low, "results": stop - start, "first": first - low}
+        return low, high, replace(self, **changes)
+
+
+AnyReach: TypeAlias = Reach | EvenReach
+
+
+def window_reach(axis: Axis) -> AnyReach:
     """Of each window the cells under its taps."""
     if not axis.regular:
         return Reach(axis.size, axis.starts, axis.tap_counts, 1)
-    return Reach(axis.size, axis.starts, np.full(axis.output, axis.kernel), axis.dilation)
+    return EvenReach(axis.size, axis.output, -axis.pad_low, axis.stride, axis.kernel, axis.dilation)
 
 
 def most_reaching(axis: Axis) -> int:
@@ -213,8 +256,8 @@ def most_reaching(axis: Axis) -> int:
     return -(-axis.kernel * math.gcd(axis.stride, axis.dilation) // axis.stride)
 
 
-@lru_cache(maxsize=256)
-def cell_reach(axis: Axis) -> Reach:
+@lru_cache(maxsize=16)
+def cell_reach(axis: Axis) -> AnyReach:
     """Of each cell the windows that reach it, if there were windows in all directions.
 
     Window o reaches with tap t the cell ``o * stride + t * dilation - pad_low``. With both divided
@@ -222,6 +265,9 @@ def cell_reach(axis: Axis) -> Reach:
     """
     if isinstance(axis, AdaptiveAxis):
         return Reach(axis.output, *axis.cell_windows, 1)
+    if axis.stride == 1:
+        first = axis.pad_low - (axis.kernel - 1) * axis.dilation
+        return EvenReach(axis.output, axis.size, first, 1, axis.kernel, axis.dilation)
     common = math.gcd(axis.stride, axis.dilation)
     stride, dilation = axis.stride // common, axis.dilation // common
     cells = np.arange(axis.size, dtype=np.int64) + axis.pad_low

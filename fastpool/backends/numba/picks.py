@@ -11,7 +11,7 @@ import numpy as np
 from ...rules import indices as rules
 from ...rules.arrays import infinity_bits, is_half
 from ...rules.call import Call
-from ...rules.sums import Reach, window_reach
+from ...rules.sums import EvenReach, window_reach
 from . import table
 from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
@@ -22,7 +22,7 @@ from .plan import Plan
 from .table import PICKING, Behind, make_table, three_axes
 from .vectors.types import BYTES, Order
 
-_POINT = Reach(1, np.zeros(1, np.int64), np.ones(1, np.int64), 1)
+_POINT = EvenReach(1, 1, 0, 1, 1, 1)
 
 
 class PickSetup:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...rules.axis import Axis
 from ...rules.geometry import Geometry
-from ...rules.sums import Reach
+from ...rules.sums import AnyReach, EvenReach
 from . import table
 from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
@@ -34,7 +34,7 @@ BAND_BYTES = 2**18
 NEAR_BYTES = 2**15
 
 ONE = np.ones(1, np.int64)
-_POINT = Reach(1, np.zeros(1, np.int64), ONE, 1)
+_POINT = EvenReach(1, 1, 0, 1, 1, 1)
 
 
 class Summing:
@@ -45,8 +45,8 @@ class Summing:
     geometry : Geometry
         What is read is its input, and what is written its output.
     reaches : sequence of Reach
-        For each axis, what is summed. Where windows are at a constant distance and have as many
-        taps, the geometry says the same.
+        For each axis, what is summed. Where results are at even distances, the geometry says the
+        same.
     counts : sequence of ndarray
         For each axis what sums are divided by: one number, or one for each window.
     ordered : bool
@@ -60,7 +60,7 @@ class Summing:
     def __init__(
         self,
         geometry: Geometry,
-        reaches: Sequence[Reach],
+        reaches: Sequence[AnyReach],
         counts: Sequence[np.ndarray],
         ordered: bool,
         dtypes: tuple[np.dtype[Any], np.dtype[Any], np.dtype[Any]],
@@ -68,7 +68,7 @@ class Summing:
     ) -> None:
         self.geometry, self.memories, self.dtypes = geometry, memories, dtypes
         fewer = 3 - len(geometry.axes)
-        self.reaches = [_POINT] * fewer + list(reaches)
+        self.reaches: list[AnyReach] = [*[_POINT] * fewer, *reaches]
         self.counts = [ONE] * fewer + list(counts)
         self.divide = any((along != 1).any() for along in self.counts)
         depth, height, width = three_axes(geometry)
@@ -80,16 +80,13 @@ class Summing:
         if ordered:
             self.walk: Any = sums.sum_rows
             apart = width.stride if channels == 1 else (width.stride - 1) * MOST_STRIDE + 1
-            regular = _regular(self.reaches[2], width)
+            regular = isinstance(self.reaches[2], EvenReach)
             self.adder = sums.add_line if regular and apart <= MOST_STRIDE else sums.add_reached
             reason = "one tap after the other"
         elif (
             self._framed(height)
             and self._framed(width)
-            and all(
-                _regular(reach, axis)
-                for reach, axis in zip(self.reaches, (depth, height, width), strict=True)
-            )
+            and all(isinstance(reach, EvenReach) for reach in self.reaches)
         ):
             self.walk = trees.sum_trees
             reason = "trees, a band of rows at a time"
@@ -198,10 +195,3 @@ class Summing:
         sizes[table.FRAMES] = held * line
         sizes[table.PARTS] = (levels + 2) * line
         return max(1, band // 2)
-
-
-def _regular(reach: Reach, axis: Axis) -> bool:
-    """Whether windows are at the distance that the axis says, and have as many taps."""
-    steps = np.diff(reach.firsts)
-    found = bool((steps == axis.stride).all() and (reach.counts == axis.kernel).all())
-    return found and int(reach.firsts[0]) == -axis.pad_low

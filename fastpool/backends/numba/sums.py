@@ -124,7 +124,7 @@ class SumPlan(Plan):
             source = whole
         reaches = [rules.cell_reach(axis) for axis in geometry.axes]
         axes = tuple(
-            Axis(reach.size, axis.size, reach.most, 1, reach.step, -int(reach.firsts[0]), 0)
+            Axis(reach.size, axis.size, reach.most, 1, reach.step, -_first(reach), 0)
             for reach, axis in zip(reaches, geometry.axes, strict=True)
         )
         ones = [ONE] * len(axes)
@@ -193,6 +193,11 @@ class SumPlan(Plan):
         if self._launches is None:
             self._launches = [each.launch() for each in self._passes]
         return self._launches
+
+
+def _first(reach: rules.AnyReach) -> int:
+    """Where the first result begins."""
+    return reach.first if isinstance(reach, rules.EvenReach) else int(reach.firsts[0])
 
 
 def _in_order(geometry: Geometry, sizes: tuple[int, ...]) -> Memory:

@@ -24,7 +24,7 @@ from ...rules import sums as rules
 from ...rules.arrays import native
 from ...rules.call import Call
 from ...rules.quotients import EXACT, halves, rounded_quotients
-from ...rules.sums import Reach
+from ...rules.sums import AnyReach
 from .blocks import BLOCK, joined
 
 # How large zeros around may make an axis: so many times as large, or of so many positions.
@@ -56,7 +56,11 @@ def forward(call: Call, x: np.ndarray, output: np.ndarray) -> None:
                 output[block.target] = _quotients(cells, block.reaches, ordered, divisors, dtype)
                 continue
             cells = cells.astype(sums, copy=False)
-            large_windows = None if ordered or regular else rules.trees(block.counts)
+            large_windows = (
+                None
+                if ordered or regular
+                else rules.trees([reach.counts for reach in block.reaches])
+            )
             found = summed(cells, block.reaches, ordered)
             if large_windows is not None:
                 np.copyto(found, summed(cells, block.reaches, True), where=~large_windows)
@@ -83,19 +87,18 @@ def backward(call: Call, grad_output: np.ndarray, grad_input: np.ndarray) -> Non
 class _Block:
     """Some results: where they stand, what they read, and which positions of that they sum."""
 
-    def __init__(self, planes: Any, part: Part, reaches: Sequence[Reach]) -> None:
+    def __init__(self, planes: Any, part: Part, reaches: Sequence[AnyReach]) -> None:
         pieces = [
             reach.part(along.start, along.stop) for reach, along in zip(reaches, part, strict=True)
         ]
         lows, highs, self.reaches = zip(*pieces, strict=True)
         self.part = part
-        self.counts = [reach.counts for reach in self.reaches]
         self.source = (*planes, *map(slice, lows, highs))
         self.target = (*planes, *part)
 
 
 def _blocks(
-    call: Call, reaches: Sequence[Reach], source: np.ndarray, target: np.ndarray
+    call: Call, reaches: Sequence[AnyReach], source: np.ndarray, target: np.ndarray
 ) -> Iterator[_Block]:
     """All results in blocks: several planes where they are small, parts of one where not."""
     geometry, channels = call.geometry, call.geometry.channels
@@ -122,7 +125,7 @@ def _blocks(
             yield _Block(planes, part, reaches)
 
 
-def summed(cells: np.ndarray, reaches: Sequence[Reach], ordered: bool) -> np.ndarray:
+def summed(cells: np.ndarray, reaches: Sequence[AnyReach], ordered: bool) -> np.ndarray:
     """The sums of a block.
 
     Parameters
@@ -142,10 +145,10 @@ def summed(cells: np.ndarray, reaches: Sequence[Reach], ordered: bool) -> np.nda
     return cells
 
 
-def _in_order(cells: np.ndarray, reaches: Sequence[Reach]) -> np.ndarray:
+def _in_order(cells: np.ndarray, reaches: Sequence[AnyReach]) -> np.ndarray:
     """Sums of one tap after the other, in row-major order; taps outside are left out."""
     taps = [[_tap(reach, tap) for tap in range(reach.most)] for reach in reaches]
-    outputs = (len(reach.firsts) for reach in reaches)
+    outputs = (reach.results for reach in reaches)
     total = np.zeros((len(cells), *outputs, cells.shape[-1]), cells.dtype)
     for number, along in enumerate(taps, 1):
         if any(results is None for results, _ in along):
@@ -164,7 +167,7 @@ def _in_order(cells: np.ndarray, reaches: Sequence[Reach]) -> np.ndarray:
     return total
 
 
-def _tap(reach: Reach, tap: int) -> tuple[slice | None, slice | np.ndarray]:
+def _tap(reach: AnyReach, tap: int) -> tuple[slice | None, slice | np.ndarray]:
     """The results that have a tap inside, and where it lies.
 
     Where the results are at no even distances, None stands for all of them: those that lack the tap
@@ -190,7 +193,7 @@ def _as_slice(numbers: np.ndarray) -> slice | None:
     return slice(int(numbers[0]), int(numbers[-1]) + 1, int(steps[0]) if steps.size else 1)
 
 
-def _tree(cells: np.ndarray, reach: Reach, axis: int) -> np.ndarray:
+def _tree(cells: np.ndarray, reach: AnyReach, axis: int) -> np.ndarray:
     """Sums along an axis, as trees."""
     low = int(reach.firsts.min())
     end = int((reach.firsts + np.maximum(reach.counts, 1) * reach.step).max())
@@ -199,7 +202,7 @@ def _tree(cells: np.ndarray, reach: Reach, axis: int) -> np.ndarray:
     level = _framed(cells, axis, low, end)
     before: tuple[Any, ...] = (slice(None),) * axis
     levels = reach.most.bit_length()
-    shape = (*cells.shape[:axis], len(reach.firsts), *cells.shape[axis + 1 :])
+    shape = (*cells.shape[:axis], reach.results, *cells.shape[axis + 1 :])
     total = np.zeros(shape, cells.dtype)
     places = reach.firsts - low
     for bit in range(levels):
@@ -237,14 +240,14 @@ def _framed(cells: np.ndarray, axis: int, low: int, end: int) -> np.ndarray:
     return framed
 
 
-def _one_by_one(cells: np.ndarray, reach: Reach, axis: int) -> np.ndarray:
+def _one_by_one(cells: np.ndarray, reach: AnyReach, axis: int) -> np.ndarray:
     """`_tree` for windows that stick out so far that zeros in their places would take much memory.
 
     Zeros change no sum. So the taps of a window that lie inside are added in the order of the tree
     alone: pairs of sums of as many taps become one, as a binary counter carries.
     """
     before: tuple[Any, ...] = (slice(None),) * axis
-    shape = (*cells.shape[:axis], len(reach.firsts), *cells.shape[axis + 1 :])
+    shape = (*cells.shape[:axis], reach.results, *cells.shape[axis + 1 :])
     total = np.zeros(shape, cells.dtype)
     for result, (start, count) in enumerate(zip(reach.firsts, reach.counts, strict=True)):
         first = max(-(int(start) // reach.step), 0)
@@ -295,7 +298,7 @@ def _bound(dtype: np.dtype[Any]) -> int:
 
 def _quotients(
     cells: np.ndarray,
-    reaches: Sequence[Reach],
+    reaches: Sequence[AnyReach],
     ordered: bool,
     divisors: np.ndarray,
     dtype: np.dtype[Any],
