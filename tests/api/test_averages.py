@@ -109,12 +109,12 @@ def test_every_window(n, number, backend):
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize("name", ["float64", "float16", "int8", "int32", "uint64"])
+@pytest.mark.parametrize("name", ["float16", "int8", "uint64"])
 @pytest.mark.parametrize(("n", "number"), WINDOWS)
 def test_every_window_and_dtype(n, number, name, backend):
     rng, (sizes, windows), dtype = np.random.default_rng(0), CASES[n], check.dtype_of(name)
-    for layout, memory in itertools.product(LAYOUTS[n], ("contiguous", "strided", "swapped")):
-        x = check.adversarial(rng, shape_of(sizes, layout), dtype, "random")
+    for layout, memory in zip(LAYOUTS[n], ("strided", "swapped"), strict=True):
+        x = check.adversarial(rng, shape_of(sizes, layout, (), 2), dtype, "random")
         x = check.in_memory(rng, x, memory)
         check_all(x, {**windows[number], "layout": layout}, backend)
         if name in WHOLE:
@@ -129,7 +129,7 @@ SMALL = [
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize("name", ["float32", "float64", "float16", "int8", "uint8", "uint16"])
+@pytest.mark.parametrize("name", ["float32", "float16", "uint8"])
 @pytest.mark.parametrize("window", SMALL)
 def test_small_windows_in_rows_of_all_lengths(name, window):
     """Vectors that end within a row, planes side by side, rows outside; both backends agree."""
@@ -138,7 +138,7 @@ def test_small_windows_in_rows_of_all_lengths(name, window):
     kernel, stride, padding, dilation = window
     same = {"dtype": name} if name in WHOLE else {}
     for lead, height, width, channels in itertools.product(
-        ((1,), (70,)), (6, 7), (5, 7, 14, 28, 65, 130), (0, 3, 64)
+        ((1,), (70,)), (7,), (5, 14, 28, 130), (0, 3, 64)
     ):
         layout = LAYOUTS[2][channels > 0]
         shape = (*lead, height, width, channels) if channels else (*lead, height, width)
