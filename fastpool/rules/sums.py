@@ -14,6 +14,7 @@ from .arguments import check_flag, integer, shown
 from .arrays import check_dtype
 from .axis import AdaptiveAxis, Axis
 from .geometry import LIMIT, Geometry
+from .quotients import EXACT
 
 # Windows of up to so many taps are summed one tap after the other, which gives the bits of PyTorch;
 # larger ones as a tree, whose error and cost grow with the logarithm of the window.
@@ -129,6 +130,27 @@ def accumulator(dtype: np.dtype[Any], result: np.dtype[Any]) -> np.dtype[Any]:
         return np.dtype(np.uint64 if dtype.kind == "u" else np.int64)
     wide = np.float64 in (dtype, result)
     return np.dtype(np.float64 if wide else np.float32)
+
+
+def exact_sums(dtype: np.dtype[Any], division: Division, taps: int) -> tuple[np.dtype[Any], bool]:
+    """The dtype that so many cells are summed in, and whether integer quotients need more.
+
+    Small integers are summed in 32 bits, which takes half of the time. Where sums may lie beyond
+    `quotients.EXACT`, integer quotients are made by halves; a divisor of 1 leaves sums, which wrap.
+    """
+    bound = taps * (1 if dtype.kind == "b" else 2 ** (8 * dtype.itemsize))
+    sums, whole = accumulator(dtype, division.dtype), division.dtype.kind in "iu"
+    if sums.kind in "iu" and bound < 2**31:
+        sums = np.dtype(np.int32)
+    return sums, whole and bound >= EXACT and division.divisor != 1
+
+
+def products(along: Sequence[np.ndarray]) -> np.ndarray:
+    """The products of numbers along each axis, as they broadcast with a canonical array."""
+    found = np.ones((1,) * (len(along) + 1), np.int64)
+    for number, numbers in enumerate(along):
+        found = found * numbers.reshape(-1, *(1,) * (len(along) - number))
+    return found
 
 
 def divided_in(result: np.dtype[Any], sums: np.dtype[Any]) -> np.dtype[Any]:
@@ -301,8 +323,5 @@ def trees(counts: Sequence[np.ndarray]) -> np.ndarray | None:
 
     `counts` are their taps along each axis of a canonical array.
     """
-    total = np.ones((), np.int64)
-    for number, along in enumerate(counts):
-        total = total * along.reshape(-1, *(1,) * (len(counts) - number))
-    large: np.ndarray = total > MOST_IN_ORDER
+    large: np.ndarray = products(counts) > MOST_IN_ORDER
     return None if large.all() else large

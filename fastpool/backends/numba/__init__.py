@@ -23,7 +23,7 @@ from ..protocol import Plan as AnyPlan
 from .compile import disk, jit
 from .compile.describe import describe as describe
 from .compile.disk import NotReady
-from .compile.launch import Launch, prepare_drivers, run, thread_count
+from .compile.launch import NO_INDICES, Launch, prepare_drivers, run, thread_count
 from .forward import ForwardSetup
 from .memory import place_of
 from .picks import CheckedPlan, PickSetup
@@ -36,8 +36,6 @@ if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
 
 # Cells that a backward pass of 16-bit floats holds in float32 at a time.
 BLOCK = 2**22
-
-_NO_INDICES = np.empty((1, 1, 1, 1), np.int64)
 
 
 class _Copied:
@@ -89,10 +87,10 @@ class ForwardPlan(Plan):
     def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> None:
         launch = self._launch or self._prepared()
         if not self._copied:
-            run(launch, inputs[0], outputs[0], outputs[1] if len(outputs) == 2 else _NO_INDICES)
+            run(launch, inputs[0], outputs[0], outputs[1] if len(outputs) == 2 else NO_INDICES)
             return
         (x,), written = self._arrays.taken(inputs, outputs)
-        run(launch, x, written[0], written[1] if len(written) == 2 else _NO_INDICES)
+        run(launch, x, written[0], written[1] if len(written) == 2 else NO_INDICES)
         self._arrays.put_back(written, outputs)
 
     def prepare(self, complete: bool) -> None:

@@ -11,7 +11,7 @@ from ...rules.arrays import is_half
 from ...rules.call import Call
 from ...rules.geometry import Geometry
 from . import table
-from .division import divided_by_one, division_by
+from .division import division_by, one_divisor
 from .kernels.writing import LINE
 from .memory import PAST_BYTES, Memory
 from .table import three_axes
@@ -64,7 +64,7 @@ def sums_in_blocks(call: Call) -> bool:
     small = call.dtype.kind == "f" or is_half(call.dtype) or call.dtype.itemsize <= 2
     if not small or call.dtype.kind == "b":
         return False
-    return divided_by_one(call)
+    return one_divisor(call) is not None
 
 
 def block_of(

@@ -12,17 +12,13 @@ from .vectors.adding import DIVIDED, MULTIPLIED
 EXACT = 2**22
 
 
-def divided_by_one(call: Call) -> bool:
-    """Whether all sums of a call are divided by one number, which is exact in any float."""
+def one_divisor(call: Call) -> int | None:
+    """What all sums of a call are divided by; None if windows differ, or no float32 holds it."""
     assert call.division is not None
     counts = counted_taps(call.geometry, call.division)
-    return all(along.size == 1 for along in counts) and abs(divisor_of_all(call)) < EXACT
-
-
-def divisor_of_all(call: Call) -> int:
-    """That number."""
-    assert call.division is not None
-    return math.prod(int(along[0]) for along in counted_taps(call.geometry, call.division))
+    divisor = math.prod(int(along[0]) for along in counts)
+    one = all(along.size == 1 for along in counts) and abs(divisor) < EXACT
+    return divisor if one else None
 
 
 def division_by(divisor: int) -> tuple[int, float]:

@@ -25,7 +25,7 @@ from .blocks import (
 from .choice import Choice, Codes, choose, choose_codes
 from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
-from .division import divisor_of_all
+from .division import one_divisor
 from .kernels import merge, reduce, staging
 from .kernels.block_rows import fill_names, fill_zeros, pool_rows
 from .kernels.direct import direct_rows
@@ -81,7 +81,8 @@ class ForwardSetup:
         )
         self.divisor = 0.0
         if call.division is not None:
-            divisor = divisor_of_all(call)
+            divisor = one_divisor(call)
+            assert divisor is not None
             half = mantissa(call.dtype)
             self.block, self.divisor = summed(self.block, self.dtype, half, divisor)
         depth, height, _ = three_axes(geometry)

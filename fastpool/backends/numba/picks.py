@@ -11,7 +11,7 @@ import numpy as np
 from ...rules import indices as rules
 from ...rules.arrays import infinity_bits, is_half
 from ...rules.call import Call
-from ...rules.sums import EvenReach, window_reach
+from ...rules.sums import window_reach
 from . import table
 from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
@@ -19,10 +19,9 @@ from .kernels.counting import count_row
 from .kernels.picking import pick_row, pick_rows
 from .memory import Memory, held_as
 from .plan import Plan
+from .summing import three_reaches
 from .table import PICKING, Behind, make_table, three_axes
 from .vectors.types import BYTES, Order
-
-_POINT = EvenReach(1, 1, 0, 1, 1, 1)
 
 
 class PickSetup:
@@ -55,8 +54,7 @@ class PickSetup:
         order = Order(call.operation.sign, call.dtype.kind == "b")
         values = cells(dtype, lanes, order)
         codes = None if call.index_dtype is None else cells(call.index_dtype, lanes)
-        fewer = 3 - len(geometry.axes)
-        reaches = [_POINT] * fewer + [window_reach(axis) for axis in geometry.axes]
+        reaches = three_reaches([window_reach(axis) for axis in geometry.axes])
         behind = Behind(PICKING)
         own = {
             table.PICK_BYTES: dtype.itemsize,

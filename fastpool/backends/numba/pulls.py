@@ -13,7 +13,7 @@ from ...rules.geometry import Geometry
 from . import table
 from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
-from .division import divided_by_one, division_by, divisor_of_all
+from .division import division_by, one_divisor
 from .kernels.indices import LANES
 from .kernels.pull import pull_planes, sum_rows
 from .kernels.translate import copy_rows, translate_codes, translate_rows
@@ -102,7 +102,7 @@ class PullSetup:
 def sums_pull(call: Call, memories: Sequence[Memory]) -> bool:
     """Whether the gradient of an average is pulled: there is one divisor, and windows are small."""
     regular = call.geometry.regular and len(call.geometry.axes) < 3
-    if not regular or not divided_by_one(call):
+    if not regular or one_divisor(call) is None:
         return False
     return can_pull(call.geometry, memories)
 
@@ -153,7 +153,9 @@ def split_rows(call: Call, dtype: np.dtype, half: int) -> Rows:
     narrow = call.window and index_dtype == np.uint8
     translate, divided, divisor = 0, 0, 0.0
     if not named:
-        divided, divisor = division_by(divisor_of_all(call))
+        one = one_divisor(call)
+        assert one is not None
+        divided, divisor = division_by(one)
     elif narrow:
         whole = cells(np.uint8)
         translate = address(translate_codes, places=whole, taps=whole, shifts=whole)

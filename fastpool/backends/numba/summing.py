@@ -37,6 +37,11 @@ ONE = np.ones(1, np.int64)
 _POINT = EvenReach(1, 1, 0, 1, 1, 1)
 
 
+def three_reaches(reaches: Sequence[AnyReach]) -> list[AnyReach]:
+    """Those of depth, height and width, as `table.three_axes` has the axes."""
+    return [*[_POINT] * (3 - len(reaches)), *reaches]
+
+
 class Summing:
     """One pass: the sums of some positions, divided and rounded.
 
@@ -67,9 +72,8 @@ class Summing:
         memories: tuple[Memory, Memory],
     ) -> None:
         self.geometry, self.memories, self.dtypes = geometry, memories, dtypes
-        fewer = 3 - len(geometry.axes)
-        self.reaches: list[AnyReach] = [*[_POINT] * fewer, *reaches]
-        self.counts = [ONE] * fewer + list(counts)
+        self.reaches = three_reaches(reaches)
+        self.counts = [ONE] * (3 - len(geometry.axes)) + list(counts)
         self.divide = any((along != 1).any() for along in self.counts)
         depth, height, width = three_axes(geometry)
         channels = geometry.channels

@@ -13,17 +13,15 @@ from ...rules.arrays import Storage, is_half
 from ...rules.axis import Axis
 from ...rules.call import Call
 from ...rules.geometry import Geometry
-from ...rules.quotients import EXACT, halves, rounded_quotients
+from ...rules.quotients import halves, rounded_quotients
 from ..protocol import Entry
 from .blocks import sums_in_blocks
-from .compile.launch import Launch, prepare_drivers, run
+from .compile.launch import NO_INDICES, Launch, prepare_drivers, run
 from .forward import ForwardSetup
 from .memory import Memory, place_of
 from .plan import Plan
 from .pulls import PullSetup, sums_pull
 from .summing import ONE, Summing
-
-_NO_INDICES = np.empty((1, 1, 1, 1), np.int64)
 
 
 class SumPlan(Plan):
@@ -38,11 +36,9 @@ class SumPlan(Plan):
         backward = call.part == "backward"
         self._ordered = rules.in_order(geometry, backward)
         self._counts = rules.counted_taps(geometry, division)
-        total = self._total = rules.accumulator(call.dtype, result)
-        taps = math.prod(geometry.kernel)
-        bound = taps * (1 if call.dtype.kind == "b" else 2 ** (8 * call.dtype.itemsize))
-        if total.kind in "iu" and bound < 2**31:
-            total = np.dtype(np.int32)
+        # NumPy divides what is not exact in float64, and rounds float64 to 16 bits.
+        total, self._large = rules.exact_sums(call.dtype, division, math.prod(geometry.kernel))
+        self._total = total
         self._blocks = not backward and geometry.regular and sums_in_blocks(call)
         dense = self._blocks or source.memory.dense(geometry.channels)
         self._copied = source.copied or not dense
@@ -50,8 +46,6 @@ class SumPlan(Plan):
         if self._copied:
             sizes = geometry.outputs if backward else geometry.sizes
             memory = _in_order(geometry, sizes)
-        # NumPy rounds float64 to 16 bits, and divides what is not exact in float64.
-        self._large = result.kind in "iu" and bound >= EXACT and division.divisor != 1
         written = result
         if is_half(result) and total != np.float32:
             written = np.dtype(np.float64)
@@ -147,22 +141,22 @@ class SumPlan(Plan):
             for number, launch in enumerate(launches):
                 half = np.ascontiguousarray(words[..., number]).view(self._halves[number])
                 part = np.empty(output.shape, np.int64)
-                run(launch, half, part, _NO_INDICES)
+                run(launch, half, part, NO_INDICES)
                 parts.append(part)
             output[...] = self._quotients(parts[1], parts[0])
             return
         if self._small is not None:
             small = np.empty(output.shape, self._written)
-            run(launches[0], x, small, _NO_INDICES)
-            run(launches[1], x, made, _NO_INDICES)
+            run(launches[0], x, small, NO_INDICES)
+            run(launches[1], x, made, NO_INDICES)
             np.copyto(made, small, where=self._small)
             launches = []
         elif len(launches) == 2:
             passed = np.empty(x.shape, self._total)
-            run(launches[0], x, passed, _NO_INDICES)
+            run(launches[0], x, passed, NO_INDICES)
             x = passed
         if launches:
-            run(launches[-1], x, made, _NO_INDICES)
+            run(launches[-1], x, made, NO_INDICES)
         if self._large:
             output[...] = self._quotients(*halves(made))
         elif made is not output:
@@ -170,11 +164,9 @@ class SumPlan(Plan):
                 output[...] = made.astype(output.dtype)
 
     def _quotients(self, high: np.ndarray, low: np.ndarray) -> np.ndarray:
-        counts, behind = self._counts, self._call.geometry.channels_last
-        divisors = np.ones(1, np.int64)
-        for number, along in enumerate(counts):
-            after = len(counts) - 1 - number + behind
-            divisors = divisors * along.reshape(-1, *(1,) * after)
+        divisors = rules.products(self._counts)
+        if not self._call.geometry.channels_last:
+            divisors = divisors[..., 0]
         return rounded_quotients(high, low, divisors, self._division.dtype)
 
     def prepare(self, complete: bool) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from ...rules import sums as rules
 from ...rules.arrays import native
 from ...rules.call import Call
-from ...rules.quotients import EXACT, halves, rounded_quotients
+from ...rules.quotients import halves, rounded_quotients
 from ...rules.sums import AnyReach
 from .blocks import BLOCK, joined
 
@@ -40,11 +40,8 @@ def forward(call: Call, x: np.ndarray, output: np.ndarray) -> None:
     counts = rules.counted_taps(call.geometry, call.division)
     ordered, dtype = rules.in_order(call.geometry, False), call.division.dtype
     regular = call.geometry.regular
-    bound = _bound(call.dtype) * math.prod(reach.most for reach in reaches)
-    large = dtype.kind in "iu" and bound >= EXACT and call.division.divisor != 1
-    sums = rules.accumulator(call.dtype, dtype)
-    if sums.kind in "iu" and bound < 2**31:
-        sums = np.dtype(np.int32)  # takes half of the time
+    taps = math.prod(call.geometry.kernel)
+    sums, large = rules.exact_sums(call.dtype, call.division, taps)
     x, output = joined([x, output], len(reaches) + 1)
     with np.errstate(all="ignore"):
         for block in _blocks(call, reaches, x, output):
@@ -270,11 +267,8 @@ def _one_by_one(cells: np.ndarray, reach: AnyReach, axis: int) -> np.ndarray:
 
 def _divisors(counts: Sequence[np.ndarray], part: Part) -> np.ndarray:
     """What the sums of a block are divided by: integers that broadcast with it."""
-    found = np.ones((1,) * (len(counts) + 2), np.int64)
-    for number, (along, where) in enumerate(zip(counts, part, strict=True)):
-        some = along if along.size == 1 else along[where]
-        found = found * some.reshape(-1, *(1,) * (len(counts) - number))
-    return found
+    pairs = zip(counts, part, strict=True)
+    return rules.products([along if along.size == 1 else along[where] for along, where in pairs])
 
 
 def _divided(sums: np.ndarray, divisors: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
@@ -287,13 +281,6 @@ def _divided(sums: np.ndarray, divisors: np.ndarray, dtype: np.dtype[Any]) -> np
         found = np.rint(found, out=found).astype(np.int64, copy=False)
     rounded: np.ndarray = found.astype(dtype, copy=False)
     return rounded
-
-
-def _bound(dtype: np.dtype[Any]) -> int:
-    """The largest magnitude of a cell."""
-    if dtype.kind == "b":
-        return 1
-    return 2 ** (8 * dtype.itemsize) if dtype.kind in "iu" else 0
 
 
 def _quotients(

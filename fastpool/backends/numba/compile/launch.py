@@ -53,6 +53,9 @@ _check_first_cell()
 SPARE_BYTES = 16 * 1024
 _spare: list[np.ndarray] = []
 
+# What is handed over where a call has no indices.
+NO_INDICES = np.empty((1, 1, 1, 1), np.int64)
+
 _one_launch = threading.Lock()
 _layer_failed = False
 _started_in = 0  # the process in which Numba's threads were started for fastpool
