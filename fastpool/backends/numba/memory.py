@@ -39,11 +39,15 @@ class Memory(NamedTuple):
 
     def in_line(self, geometry: Geometry) -> bool:
         """Whether rows of an output follow each other, those of all planes too."""
-        rows = three(geometry.outputs)
-        planes, (slices, height, width) = geometry.planes, rows
+        planes, cells = geometry.planes, math.prod(geometry.outputs) * geometry.channels
+        whole = self.whole(geometry, geometry.outputs)
+        return whole and (planes == 1 or self.inner == cells)
+
+    def whole(self, geometry: Geometry, sizes: tuple[int, ...]) -> bool:
+        """Whether the rows of a plane follow each other, and planes are at even distances."""
+        slices, height, width = three(sizes)
         row = width * geometry.channels
-        found = self.split >= planes and (planes == 1 or self.inner == slices * height * row)
-        found = found and (slices == 1 or self.slice == height * row)
+        found = self.split >= geometry.planes and (slices == 1 or self.slice == height * row)
         return found and (height == 1 or self.row == row) and self.dense(geometry.channels)
 
     def end(self, geometry: Geometry) -> int:

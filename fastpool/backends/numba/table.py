@@ -165,9 +165,11 @@ RUN_NUMBERS = 21
 SUMS = Layout(
     """
     REACH_DEPTH REACH_HEIGHT REACH_WIDTH DIVISOR_DEPTH DIVISOR_HEIGHT DIVISOR_WIDTH EACH_COLUMN
-    TILE_WINDOWS BAND FRAME_LOW FRAME_CELLS CELL_BYTES RESULT_BYTES TOTAL_BYTES
+    TILE_WINDOWS BAND FRAME_LOW FRAME_CELLS CELL_BYTES RESULT_BYTES TOTAL_BYTES LANE_PLANES
+    LAST_GROUP
     ADD_TAPS FRAME_ROW JOIN_LINES TREE_DOWN TREE_ALONG FILL_DIVISORS FINISH_ROW SPREAD_ROW
-    TOTALS DIVISORS RESULTS FRAMES PARTS
+    BRING_IN BRING_OUT
+    TOTALS DIVISORS RESULTS FRAMES PARTS PLANES_IN PLANES_OUT
     """
 )
 (
@@ -185,6 +187,8 @@ SUMS = Layout(
     CELL_BYTES,
     RESULT_BYTES,
     TOTAL_BYTES,
+    LANE_PLANES,  # planes side by side in the lanes of a vector
+    LAST_GROUP,  # where the last group of planes begins; it may overlap the one before
     # The functions for some rows: their addresses, 0 for what is not needed.
     ADD_TAPS,
     FRAME_ROW,
@@ -194,12 +198,16 @@ SUMS = Layout(
     FILL_DIVISORS,
     FINISH_ROW,
     SPREAD_ROW,
+    BRING_IN,  # of a group of planes
+    BRING_OUT,
     # Places in the scratch.
     TOTALS,
     DIVISORS,
     RESULTS,
     FRAMES,
     PARTS,
+    PLANES_IN,  # groups of planes, a vector for each cell
+    PLANES_OUT,
 ) = SUMS.places
 
 # Of the kernel that searches each window by itself, or counts its values.

@@ -7,7 +7,8 @@ added to it, tap by tap; then the totals are divided, rounded and written::
     row 1   taps 3 4 5 ──┼──> totals ── divided ──> a row of the output
     row 2   taps 6 7 8 ──┘
 
-Rows and taps outside are left out: a zero that is added changes nothing.
+Rows and taps outside are left out: a zero that is added changes nothing. Small planes go side by
+side into the lanes, as if they were channels.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from ..compile.jit import inlined
 from ..compile.signature import WALK, Signature, kernel
 from ..table import (
     ADD_TAPS,
+    BRING_IN,
+    BRING_OUT,
     CELL_BYTES,
+    CHANNEL,
     CHANNELS,
     COLUMN,
     DEPTH,
@@ -30,9 +34,13 @@ from ..table import (
     FINISH_ROW,
     HEIGHT,
     INPUT,
+    LANE_PLANES,
+    LAST_GROUP,
     OUTPUT,
     OUTPUTS,
     PAD,
+    PLANES_IN,
+    PLANES_OUT,
     REACH_DEPTH,
     REACH_HEIGHT,
     REACH_WIDTH,
@@ -55,11 +63,12 @@ from ..vectors.memory import (
     lanes,
     load,
     load_inside,
-    set_cell,
+    splat,
     store,
     store_first,
 )
 from ..vectors.strided import load_every, load_every_inside
+from ..vectors.transpose import transpose_in, transpose_out
 from .places import plane_origin, rows_of_plane, taps_inside
 from .signatures import spread_rows
 from .writing import clear
@@ -70,7 +79,10 @@ ADD = Signature("source totals table first count", constants="stride half")
 FILL = Signature("divisors table number first count")
 # Totals become a row of the output.
 FINISH = Signature("totals divisors output n", constants="half divide")
+# Some cells of planes side by side go from `source` to `target`.
+BRING = Signature("source target table start count")
 add_taps_at, fill_divisors_at, finish_row_at = ADD.call, FILL.call, FINISH.call
+bring = BRING.call
 
 
 @inlined
@@ -149,10 +161,10 @@ def add_reached(source, totals, table, first, count, stride, half):
 def fill_divisors(divisors, table, number, first, count):
     """The divisors of a row of windows and channels."""
     channels, at, each = table[CHANNELS], table[DIVISOR_WIDTH], table[EACH_COLUMN]
-    for ow in range(count):
-        divisor = number * table[at + (first + ow) * each]
-        for c in range(channels):
-            set_cell(divisors, ow * channels + c, divisor)
+    for ow in range(count):  # from left to right, as the last vector ends in the next window
+        divisor = splat(number * table[at + (first + ow) * each], divisors)
+        for c in range(0, channels, lanes(divisors)):
+            store(divisors, ow * channels + c, divisor)
     return 0
 
 
@@ -166,6 +178,26 @@ def finish_row(totals, divisors, output, n, half, divide):
             store(output, j, values)
         else:
             store_first(output, j, values, n - j)
+    return 0
+
+
+@kernel(BRING)
+def bring_in(source, target, table, start, count):
+    """Cells of planes come together in the lanes: those of one place are a vector."""
+    width = lanes(source)
+    for at in range(start, start + count, width):
+        left = start + count - at
+        transpose_in(source, table[INPUT + CHANNEL], at, left, target, at * width)
+    return 0
+
+
+@kernel(BRING)
+def bring_out(source, target, table, start, count):
+    """`bring_in`, the other way."""
+    width = lanes(source)
+    for at in range(start, start + count, width):
+        left = start + count - at
+        transpose_out(source, at * width, target, table[OUTPUT + CHANNEL], at, left)
     return 0
 
 
@@ -205,26 +237,43 @@ def sum_rows(x, output, places, scratch, table, first_row, last_row):
     item, numbers = table[CELL_BYTES], address_of(table)
     begin_of_scratch = (address_of(scratch) + 63) // 64 * 64
     totals, row, known = begin_of_scratch + table[TOTALS], first_row, 0
+    together, here = table[BRING_IN], begin_of_scratch + table[PLANES_IN]
+    there, brought = begin_of_scratch + table[PLANES_OUT], -1
     while row < last_row:
         all_slices, begin, stop = rows_of_plane(row, last_row, rows)
         row += stop - begin
         plane = all_slices // slices
         od = all_slices - plane * slices
+        plane = min(plane * table[LANE_PLANES], table[LAST_GROUP])
         source = x + plane_origin(table, INPUT, plane) * item
         target = output + plane_origin(table, OUTPUT, plane) * table[RESULT_BYTES]
         front, nearest, furthest = reach_of(table, DEPTH, REACH_DEPTH, od)
+        written = target
+        if together:
+            if plane != brought:
+                cells = table[DEPTH + SIZE] * table[HEIGHT + SIZE] * table[WIDTH + SIZE]
+                bring(together, (source, here, numbers, 0, cells))
+                brought = plane
+            source, target = here, there
         for first in range(0, row_outputs, tile):
             count = min(tile, row_outputs - first)
             known = 0 if table[EACH_COLUMN] and tile < row_outputs else known
+            summed = -1, -1, -1
             for oh in range(begin, stop):
-                top, above, below = reach_of(table, HEIGHT, REACH_HEIGHT, oh)
-                clear(scratch, totals, count * channels * table[TOTAL_BYTES])
-                for d in range(nearest, furthest):
-                    for h in range(above, below):
-                        origin = (front + d * step_d) * table[INPUT + SLICE]
-                        origin += (top + h * step_h) * table[INPUT + ROW]
-                        origin = source + origin * item
-                        add_taps_at(table[ADD_TAPS], (origin, totals, numbers, first, count))
+                rows_of_cells = reach_of(table, HEIGHT, REACH_HEIGHT, oh)
+                if rows_of_cells != summed:  # as they are often for rows of a gradient
+                    summed = rows_of_cells
+                    top, above, below = rows_of_cells
+                    clear(scratch, totals, count * channels * table[TOTAL_BYTES])
+                    for d in range(nearest, furthest):
+                        for h in range(above, below):
+                            origin = (front + d * step_d) * table[INPUT + SLICE]
+                            origin += (top + h * step_h) * table[INPUT + ROW]
+                            origin = source + origin * item
+                            add_taps_at(table[ADD_TAPS], (origin, totals, numbers, first, count))
                 windows = od, oh, first, count
                 known = finish(table, (totals, begin_of_scratch), known, target, windows)
+        if together:
+            start = (od * rows + begin) * row_outputs
+            bring(table[BRING_OUT], (there, written, numbers, start, (stop - begin) * row_outputs))
     return -1
