@@ -25,8 +25,8 @@ from .vectors.types import BYTES, Order
 
 # Strides up to which the windows of a row are read as vectors side by side.
 MOST_STRIDE = 16
-# Rows of up to so many windows are short, and planes with up to so many bytes in all go side by side
-# into lanes.
+# Rows of up to so many cells and windows are short, and planes of up to so many bytes, in all, go
+# side by side into lanes.
 SHORT, TOGETHER_BYTES = 20, 2**18
 # Cells of a row that are summed at a time: totals, divisors and cells stay in the nearest cache.
 TILE = 2048
