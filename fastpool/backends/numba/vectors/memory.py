@@ -77,6 +77,16 @@ def past_caches(builder):
     return "nontemporal", builder.module.add_metadata([INT32(1)])
 
 
+def fetch(builder, address, offset, element):
+    """`prefetch`, written in LLVM's language."""
+    pointer = pointer_to(builder, address, offset, ir.IntType(8), element)
+    function = ir.FunctionType(ir.VoidType(), [pointer.type, INT32, INT32, INT32])
+    builder.call(
+        cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0"),
+        [pointer, INT32(0), INT32(3), INT32(1)],
+    )
+
+
 @operation
 def cells_at(typing, address, like):
     """The cells at an integer address, of the type of others."""
@@ -190,13 +200,7 @@ def prefetch(typing, cells, offset):
     """Ask for the line of a cell to be brought near, whether it exists or not."""
 
     def generate(context, builder, signature, arguments):
-        kind, byte = scalar_type(cells.element), ir.IntType(8)
-        address = pointer_to(builder, arguments[0], arguments[1], byte, kind)
-        function = ir.FunctionType(ir.VoidType(), [address.type, INT32, INT32, INT32])
-        builder.call(
-            cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0"),
-            [address, INT32(0), INT32(3), INT32(1)],
-        )
+        fetch(builder, arguments[0], arguments[1], scalar_type(cells.element))
         return context.get_dummy_value()
 
     return types.void(cells, types.int64), generate

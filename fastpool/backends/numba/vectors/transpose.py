@@ -14,7 +14,7 @@ from __future__ import annotations
 from llvmlite import ir
 from numba.core import types
 
-from .memory import call_masked, lanes_inside, pointer_to
+from .memory import call_masked, fetch, lanes_inside, pointer_to
 from .types import (
     INT32,
     INT64,
@@ -150,6 +150,7 @@ def transpose_in(typing, source, step, start, count, target, at):
     def generate(context, builder, signature, arguments):
         source, step, start, count, target, at = arguments
         kind, zero = vector_type(vector), scalar_type(vector.element)(0)
+        further = builder.mul(step, INT64(vector.lanes))  # where the next planes lie
 
         def bring(loaded, transposed):
             mask = lanes_inside(builder, INT64(0), count, loaded.lanes)
@@ -159,6 +160,10 @@ def transpose_in(typing, source, step, start, count, target, at):
                 offset = builder.add(start, builder.mul(step, INT64(line)))
                 pointer = pointer_to(builder, source, offset, vector_type(loaded))
                 arguments = [pointer, *rest]
+                if loaded is vector:
+                    fetch(
+                        builder, source, builder.add(offset, further), vector_type(vector).element
+                    )
                 lines.append(call_masked(builder, "load", loaded, vector_type(loaded), arguments))
             keep(transposed(builder, lines))
 
