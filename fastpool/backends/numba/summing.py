@@ -82,7 +82,7 @@ class Summing:
         self.lanes = BYTES // dtypes[1].itemsize
         self.work = max(math.prod(geometry.input_shape), math.prod(geometry.output_shape))
         groups = self.planes = geometry.planes
-        self.together = ordered and _small(geometry, memories, self.lanes, dtypes)
+        self.together = ordered and small_planes(geometry, memories, self.lanes, dtypes)
         if self.together:
             groups = -(-groups // self.lanes)
             geometry = replace(geometry, channels=self.lanes)
@@ -227,7 +227,7 @@ class Summing:
         return max(1, band // 2)
 
 
-def _small(
+def small_planes(
     geometry: Geometry, memories: tuple[Memory, Memory], lanes: int, dtypes: tuple[Any, ...]
 ) -> bool:
     """Whether planes go side by side into lanes, as their rows are short.

@@ -21,7 +21,8 @@ from .forward import ForwardSetup
 from .memory import Memory, place_of
 from .plan import Plan
 from .pulls import PullSetup, sums_pull
-from .summing import ONE, Summing
+from .summing import ONE, Summing, small_planes
+from .vectors.types import BYTES
 
 
 class SumPlan(Plan):
@@ -59,7 +60,8 @@ class SumPlan(Plan):
         self._halves: list[np.dtype[Any]] = []
         self._passes: list[Summing | ForwardSetup | PullSetup] = []
         self._launches: list[Launch] | None = None
-        if backward and sums_pull(call, (target.memory, memory)):
+        pulled = backward and sums_pull(call, (target.memory, memory))
+        if pulled and not _fits_lanes(geometry, (target.memory, memory), total):
             self._passes.append(PullSetup(call, (memory, target.memory)))
         elif backward:
             self._plan_backward(total, memory, target.memory)
@@ -185,6 +187,19 @@ class SumPlan(Plan):
         if self._launches is None:
             self._launches = [each.launch() for each in self._passes]
         return self._launches
+
+
+def _fits_lanes(geometry: Geometry, memories: tuple[Memory, Memory], total: np.dtype[Any]) -> bool:
+    """Whether gradients take less time with planes side by side than where cells pull.
+
+    Rows of 8 cells do, and rows of up to 8 windows that share no cell: (32, 512, 7, 7) k7 takes
+    0.2 of the time, (32, 512, 14, 14) k2 s2 0.85.
+    """
+    axis = geometry.axes[-1]
+    apart = all(axis.kernel <= axis.stride for axis in geometry.axes)
+    if axis.size > 8 and not (apart and axis.output <= 8):
+        return False
+    return small_planes(geometry, memories, BYTES // total.itemsize, (total, total, total))
 
 
 def _first(reach: rules.AnyReach) -> int:
