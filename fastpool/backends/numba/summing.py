@@ -18,7 +18,7 @@ from .compile.launch import SPREAD, Launch
 from .kernels import sums, trees
 from .kernels.sparse_trees import DIGITS, sum_cells, sum_sparsely
 from .kernels.staging import spread_lines
-from .memory import Memory, held_as, three
+from .memory import PAST_BYTES, Memory, held_as, three
 from .table import SUMS, Behind, make_table, placed, rounded_up, three_axes
 from .vectors.halves import mantissa
 from .vectors.types import BYTES, Order
@@ -93,7 +93,7 @@ class Summing:
         self.geometry, self.memories = geometry, memories
         depth, height, width = three_axes(geometry)
         channels = geometry.channels
-        self.rows = groups * depth.output * height.output
+        self.rows = groups * (1 if self.together else depth.output * height.output)
         self.adder: Any = None
         if ordered:
             self.walk: Any = sums.sum_rows
@@ -163,6 +163,9 @@ class Summing:
             sizes[table.PLANES_IN] = geometry.plane_cells * lanes * held.itemsize + around
             windows = math.prod(geometry.outputs)
             sizes[table.PLANES_OUT] = windows * lanes * written.itemsize + around
+            past = self._past(windows * written.itemsize)
+            if past:
+                sizes[table.PLANES_PAST] = windows * lanes * written.itemsize + around
         if not dense:
             sizes[table.RESULTS] = n * result.itemsize
         own[table.CELL_BYTES], own[table.RESULT_BYTES] = held.itemsize, written.itemsize
@@ -181,6 +184,11 @@ class Summing:
         if self.together:
             own[table.BRING_IN] = address(sums.bring_in, source=x, target=x)
             own[table.BRING_OUT] = address(sums.bring_out, source=output, target=output)
+            if past:
+                whole_lines = cells(written)
+                own[table.WRITE_PAST] = address(
+                    sums.write_past, source=whole_lines, target=whole_lines
+                )
         if not dense:
             own[table.SPREAD_ROW] = address(spread_lines, line=output, target=output)
         if self.adder is sum_cells:
@@ -203,6 +211,12 @@ class Summing:
         numbers = make_table(geometry, False, memories, SUMS, own, behind.arrays)
         walk = address(self.walk, **whole)
         return Launch(walk, numbers, scratch, self.rows, self.work, SPREAD, grain)
+
+    def _past(self, plane_bytes: int) -> bool:
+        """Whether planes that follow each other are so many that they are written past caches."""
+        written, planes = self.memories[1], self.planes
+        follow = written.inner == math.prod(self.geometry.outputs)
+        return follow and planes * plane_bytes >= PAST_BYTES
 
     def _bands(self, own: dict[int, int], sizes: dict[int, int]) -> int:
         """How rows lie in the scratch while they become trees; rows of a task."""

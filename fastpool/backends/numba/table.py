@@ -168,8 +168,8 @@ SUMS = Layout(
     TILE_WINDOWS BAND FRAME_LOW FRAME_CELLS CELL_BYTES RESULT_BYTES TOTAL_BYTES LANE_PLANES
     LAST_GROUP
     ADD_TAPS FRAME_ROW JOIN_LINES TREE_DOWN TREE_ALONG FILL_DIVISORS FINISH_ROW SPREAD_ROW
-    BRING_IN BRING_OUT
-    TOTALS DIVISORS RESULTS FRAMES PARTS PLANES_IN PLANES_OUT
+    BRING_IN BRING_OUT WRITE_PAST
+    TOTALS DIVISORS RESULTS FRAMES PARTS PLANES_IN PLANES_OUT PLANES_PAST
     """
 )
 (
@@ -200,6 +200,7 @@ SUMS = Layout(
     SPREAD_ROW,
     BRING_IN,  # of a group of planes
     BRING_OUT,
+    WRITE_PAST,
     # Places in the scratch.
     TOTALS,
     DIVISORS,
@@ -208,6 +209,7 @@ SUMS = Layout(
     PARTS,
     PLANES_IN,  # groups of planes, a vector for each cell
     PLANES_OUT,
+    PLANES_PAST,  # brought out, where they are written past the caches
 ) = SUMS.places
 
 # Of the kernel that searches each window by itself, or counts its values.

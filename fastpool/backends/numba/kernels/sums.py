@@ -41,6 +41,7 @@ from ..table import (
     PAD,
     PLANES_IN,
     PLANES_OUT,
+    PLANES_PAST,
     REACH_DEPTH,
     REACH_HEIGHT,
     REACH_WIDTH,
@@ -55,14 +56,17 @@ from ..table import (
     TOTAL_BYTES,
     TOTALS,
     WIDTH,
+    WRITE_PAST,
 )
 from ..vectors.adding import as_result, as_sum, zero_of
 from ..vectors.lanes import plus
 from ..vectors.memory import (
     address_of,
+    fence,
     lanes,
     load,
     load_inside,
+    shifted,
     splat,
     store,
     store_first,
@@ -71,7 +75,7 @@ from ..vectors.strided import load_every, load_every_inside
 from ..vectors.transpose import transpose_in, transpose_out
 from .places import plane_origin, rows_of_plane, taps_inside
 from .signatures import spread_rows
-from .writing import clear
+from .writing import clear, write_out
 
 # The taps of a row of cells are added to the totals of `count` windows from `first` on.
 ADD = Signature("source totals table first count", constants="stride half")
@@ -141,6 +145,15 @@ def add_reached(source, totals, table, first, count, stride, half):
     """Windows wherever they begin, with as many taps as each of them has, channel by channel."""
     channels, zero, step = table[CHANNELS], zero_of(source), table[WIDTH + DILATION]
     width = lanes(totals)
+    if table[BRING_IN]:
+        for ow in range(count):
+            left, begin, stop = reach_of(table, WIDTH, REACH_WIDTH, first + ow)
+            total = load(totals, ow * width)
+            for tap in range(begin, stop):
+                cells = load(source, (left + tap * step) * width)
+                total = plus(total, as_sum(cells, totals, half))
+            store(totals, ow * width, total)
+        return 0
     for ow in range(count):
         left, begin, stop = reach_of(table, WIDTH, REACH_WIDTH, first + ow)
         for c in range(0, channels, width):
@@ -201,6 +214,13 @@ def bring_out(source, target, table, start, count):
     return 0
 
 
+@kernel(BRING)
+def write_past(source, target, table, start, count):
+    """Cells of planes that follow each other go out as one stream, past the caches."""
+    write_out(shifted(target, start), shifted(source, start), count, 1, 0)
+    return 0
+
+
 @inlined
 def finish(table, memory, known, target, windows):
     """Divide, round and write the totals of a row; what its slice and row have as a divisor.
@@ -239,6 +259,8 @@ def sum_rows(x, output, places, scratch, table, first_row, last_row):
     totals, row, known = begin_of_scratch + table[TOTALS], first_row, 0
     together, here = table[BRING_IN], begin_of_scratch + table[PLANES_IN]
     there, brought = begin_of_scratch + table[PLANES_OUT], -1
+    if together:  # whole groups of planes
+        row, last_row = row * slices * rows, last_row * slices * rows
     while row < last_row:
         all_slices, begin, stop = rows_of_plane(row, last_row, rows)
         row += stop - begin
@@ -273,7 +295,11 @@ def sum_rows(x, output, places, scratch, table, first_row, last_row):
                             add_taps_at(table[ADD_TAPS], (origin, totals, numbers, first, count))
                 windows = od, oh, first, count
                 known = finish(table, (totals, begin_of_scratch), known, target, windows)
-        if together:
-            start = (od * rows + begin) * row_outputs
-            bring(table[BRING_OUT], (there, written, numbers, start, (stop - begin) * row_outputs))
+        if together and od == slices - 1:
+            cells, past = slices * rows * row_outputs, table[WRITE_PAST]
+            out = begin_of_scratch + table[PLANES_PAST] if past else written
+            bring(table[BRING_OUT], (there, out, numbers, 0, cells))
+            if past:
+                bring(past, (out, written, numbers, 0, cells * table[LANE_PLANES]))
+    fence()
     return -1
