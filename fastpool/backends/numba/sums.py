@@ -102,32 +102,36 @@ class SumPlan(Plan):
         self.reason = self._passes[-1].reason
 
     def _plan_backward(self, total: np.dtype[Any], source: Memory, target: Memory) -> None:
-        """What each window passes on, where it is divided; then the sums of that."""
-        call, geometry = self._call, self._call.geometry
-        if any((along != 1).any() for along in self._counts) or call.dtype != total:
-            axes = tuple(Axis(axis.output, axis.output, 1, 1, 1, 0, 0) for axis in geometry.axes)
-            whole = _in_order(geometry, geometry.outputs)
-            self._passes.append(
-                Summing(
-                    replace(geometry, axes=axes),
-                    [rules.window_reach(axis) for axis in axes],
-                    self._counts,
-                    True,
-                    (call.dtype, total, total),
-                    (source, whole),
+        """What each window passes on, where it is divided; then the sums of that.
+
+        Where cells have one window at most, its gradient is divided as it becomes the cell's.
+        """
+        call, geometry, counts = self._call, self._call.geometry, self._counts
+        dtype, reaches = call.dtype, [rules.cell_reach(axis) for axis in geometry.axes]
+        if max(reach.most for reach in reaches) <= 1 and all(along[0] > 0 for along in counts):
+            counts = [_of_cells(*pair) for pair in zip(counts, reaches, strict=True)]
+        else:
+            if any((along != 1).any() for along in counts) or dtype != total:
+                whole = _in_order(geometry, geometry.outputs)
+                axes = tuple(
+                    Axis(axis.output, axis.output, 1, 1, 1, 0, 0) for axis in geometry.axes
                 )
-            )
-            source = whole
-        reaches = [rules.cell_reach(axis) for axis in geometry.axes]
+                windows = [rules.window_reach(axis) for axis in axes]
+                divided = replace(geometry, axes=axes)
+                dtypes = dtype, total, total
+                self._passes.append(
+                    Summing(divided, windows, counts, True, dtypes, (source, whole))
+                )
+                source, dtype = whole, total
+            counts = [ONE] * len(reaches)
         axes = tuple(
             Axis(reach.size, axis.size, reach.most, 1, reach.step, -_first(reach), 0)
             for reach, axis in zip(reaches, geometry.axes, strict=True)
         )
-        ones = [ONE] * len(axes)
-        dtypes = total, total, self._division.dtype
+        dtypes = dtype, total, self._division.dtype
         memories = source, target
         self._passes.append(
-            Summing(replace(geometry, axes=axes), reaches, ones, self._ordered, dtypes, memories)
+            Summing(replace(geometry, axes=axes), reaches, counts, self._ordered, dtypes, memories)
         )
 
     def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> None:
@@ -200,6 +204,13 @@ def _fits_lanes(geometry: Geometry, memories: tuple[Memory, Memory], total: np.d
     if axis.size > 8 and not (apart and axis.output <= 8):
         return False
     return small_planes(geometry, memories, BYTES // total.itemsize, (total, total, total))
+
+
+def _of_cells(counts: np.ndarray, reach: rules.AnyReach) -> np.ndarray:
+    """Of each cell along an axis, the count of its window; of one without any that of another."""
+    if counts.size == 1:
+        return counts
+    return counts[np.clip(reach.firsts, 0, counts.size - 1)]
 
 
 def _first(reach: rules.AnyReach) -> int:
