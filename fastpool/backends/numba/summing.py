@@ -28,6 +28,8 @@ MOST_STRIDE = 16
 # Rows of up to so many cells and windows are short, and planes of up to so many bytes, in all, go
 # side by side into lanes.
 SHORT, TOGETHER_BYTES = 20, 2**18
+# Bytes of rows that are written past the caches at a time.
+HELD_BYTES = 2**13
 # Cells of a row that are summed at a time: totals, divisors and cells stay in the nearest cache.
 TILE = 2048
 # How large zeros around may make an axis: so many times as large, or of so many positions.
@@ -114,8 +116,6 @@ class Summing:
             self.walk, self.adder = sum_sparsely, sum_cells
             reason = "trees, cell by cell, as most taps lie outside, or windows vary"
         self.reason = f"backend numba, {self.walk.__name__}: {reason}"
-        if self.adder is sum_cells or (self.adder is sums.add_reached and channels == 1):
-            self.lanes = 1
 
     def _framed(self, axis: Axis) -> bool:
         """Whether zeros around an axis take little memory."""
@@ -158,14 +158,18 @@ class Summing:
         elif self.walk is sum_sparsely:
             sizes[table.PARTS] = 3 * DIGITS * total.itemsize
         dense = self.together or self.memories[1].dense(channels)
+        past = dense and self.walk is sums.sum_rows and self._past(written.itemsize)
         if self.together:
             around = lanes * lanes * 8
             sizes[table.PLANES_IN] = geometry.plane_cells * lanes * held.itemsize + around
-            windows = math.prod(geometry.outputs)
-            sizes[table.PLANES_OUT] = windows * lanes * written.itemsize + around
-            past = self._past(windows * written.itemsize)
-            if past:
-                sizes[table.PLANES_PAST] = windows * lanes * written.itemsize + around
+            sizes[table.PLANES_OUT] = math.prod(geometry.outputs) * lanes * written.itemsize
+            sizes[table.PLANES_OUT] += around
+            sizes[table.PLANES_PAST] = sizes[table.PLANES_OUT] if past else 0
+        elif past:
+            row = width.output * channels
+            follow = tile == width.output and self.memories[1].row == row
+            own[table.HELD_ROWS] = max(1, HELD_BYTES // (row * written.itemsize)) if follow else 1
+            sizes[table.RESULTS] = (own[table.HELD_ROWS] + 1) * n * written.itemsize
         if not dense:
             sizes[table.RESULTS] = n * result.itemsize
         own[table.CELL_BYTES], own[table.RESULT_BYTES] = held.itemsize, written.itemsize
@@ -184,13 +188,13 @@ class Summing:
         if self.together:
             own[table.BRING_IN] = address(sums.bring_in, source=x, target=x)
             own[table.BRING_OUT] = address(sums.bring_out, source=output, target=output)
-            if past:
-                whole_lines = cells(written)
-                own[table.WRITE_PAST] = address(
-                    sums.write_past, source=whole_lines, target=whole_lines
-                )
+        if past:
+            lines = cells(written)
+            own[table.WRITE_PAST] = address(sums.write_past, source=lines, target=lines)
         if not dense:
             own[table.SPREAD_ROW] = address(spread_lines, line=output, target=output)
+        if self.adder is sum_cells or (self.adder is sums.add_reached and channels == 1):
+            x, totals = cells(held, 1, x.order), cells(total, 1)  # each window by itself
         if self.adder is sum_cells:
             kinds: dict[str, Any] = {"source": x, "totals": totals, "parts": totals}
             own[table.ADD_TAPS] = address(sum_cells, **kinds, half=half)
@@ -212,11 +216,12 @@ class Summing:
         walk = address(self.walk, **whole)
         return Launch(walk, numbers, scratch, self.rows, self.work, SPREAD, grain)
 
-    def _past(self, plane_bytes: int) -> bool:
-        """Whether planes that follow each other are so many that they are written past caches."""
-        written, planes = self.memories[1], self.planes
-        follow = written.inner == math.prod(self.geometry.outputs)
-        return follow and planes * plane_bytes >= PAST_BYTES
+    def _past(self, itemsize: int) -> bool:
+        """Whether so many cells are written that they go past the caches, in streams."""
+        windows = math.prod(self.geometry.outputs)
+        if self.together and self.memories[1].inner != windows:
+            return False
+        return math.prod(self.geometry.output_shape) * itemsize >= PAST_BYTES
 
     def _bands(self, own: dict[int, int], sizes: dict[int, int]) -> int:
         """How rows lie in the scratch while they become trees; rows of a task."""

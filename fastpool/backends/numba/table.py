@@ -166,7 +166,7 @@ SUMS = Layout(
     """
     REACH_DEPTH REACH_HEIGHT REACH_WIDTH DIVISOR_DEPTH DIVISOR_HEIGHT DIVISOR_WIDTH EACH_COLUMN
     TILE_WINDOWS BAND FRAME_LOW FRAME_CELLS CELL_BYTES RESULT_BYTES TOTAL_BYTES LANE_PLANES
-    LAST_GROUP
+    LAST_GROUP HELD_ROWS
     ADD_TAPS FRAME_ROW JOIN_LINES TREE_DOWN TREE_ALONG FILL_DIVISORS FINISH_ROW SPREAD_ROW
     BRING_IN BRING_OUT WRITE_PAST
     TOTALS DIVISORS RESULTS FRAMES PARTS PLANES_IN PLANES_OUT PLANES_PAST
@@ -189,6 +189,7 @@ SUMS = Layout(
     TOTAL_BYTES,
     LANE_PLANES,  # planes side by side in the lanes of a vector
     LAST_GROUP,  # where the last group of planes begins; it may overlap the one before
+    HELD_ROWS,  # rows that are written past the caches at a time; 0 if they are written at once
     # The functions for some rows: their addresses, 0 for what is not needed.
     ADD_TAPS,
     FRAME_ROW,

@@ -33,6 +33,7 @@ from ..table import (
     FILL_DIVISORS,
     FINISH_ROW,
     HEIGHT,
+    HELD_ROWS,
     INPUT,
     LANE_PLANES,
     LAST_GROUP,
@@ -216,13 +217,13 @@ def bring_out(source, target, table, start, count):
 
 @kernel(BRING)
 def write_past(source, target, table, start, count):
-    """Cells of planes that follow each other go out as one stream, past the caches."""
+    """Cells that follow each other go out as one stream, past the caches."""
     write_out(shifted(target, start), shifted(source, start), count, 1, 0)
     return 0
 
 
 @inlined
-def finish(table, memory, known, target, windows):
+def finish(table, memory, known, to, windows):
     """Divide, round and write the totals of a row; what its slice and row have as a divisor.
 
     `known` is that of the divisors in the scratch.
@@ -230,15 +231,13 @@ def finish(table, memory, known, target, windows):
     totals, scratch = memory
     od, oh, first, count = windows
     numbers, n = address_of(table), count * table[CHANNELS]
-    divisors, result = scratch + table[DIVISORS], table[RESULT_BYTES]
+    divisors = scratch + table[DIVISORS]
     number = table[table[DIVISOR_DEPTH] + od] * table[table[DIVISOR_HEIGHT] + oh]
     if number != known:
         # Where all columns are alike, for windows that are yet to come, too.
         filled = count if table[EACH_COLUMN] else table[TILE_WINDOWS]
         where = divisors, numbers, number, first, filled
         fill_divisors_at(table[FILL_DIVISORS], where)
-    to = od * table[OUTPUT + SLICE] + oh * table[OUTPUT + ROW] + first * table[OUTPUT + COLUMN]
-    to = target + to * result
     if table[SPREAD_ROW] == 0:
         finish_row_at(table[FINISH_ROW], (totals, divisors, to, n))
     else:
@@ -259,6 +258,7 @@ def sum_rows(x, output, places, scratch, table, first_row, last_row):
     totals, row, known = begin_of_scratch + table[TOTALS], first_row, 0
     together, here = table[BRING_IN], begin_of_scratch + table[PLANES_IN]
     there, brought = begin_of_scratch + table[PLANES_OUT], -1
+    lines = begin_of_scratch + table[RESULTS]
     if together:  # whole groups of planes
         row, last_row = row * slices * rows, last_row * slices * rows
     while row < last_row:
@@ -280,10 +280,14 @@ def sum_rows(x, output, places, scratch, table, first_row, last_row):
         for first in range(0, row_outputs, tile):
             count = min(tile, row_outputs - first)
             known = 0 if table[EACH_COLUMN] and tile < row_outputs else known
-            summed = -1, -1, -1
+            size, summed, held = count * channels * table[RESULT_BYTES], (-1, -1, -1), 0
+            row_step = table[OUTPUT + ROW] * table[RESULT_BYTES]
+            to = od * table[OUTPUT + SLICE] + first * table[OUTPUT + COLUMN]
+            to = target + to * table[RESULT_BYTES] + begin * row_step
             for oh in range(begin, stop):
                 rows_of_cells = reach_of(table, HEIGHT, REACH_HEIGHT, oh)
-                if rows_of_cells != summed:  # as they are often for rows of a gradient
+                same = rows_of_cells == summed  # as they are often for rows of a gradient
+                if not same:
                     summed = rows_of_cells
                     top, above, below = rows_of_cells
                     clear(scratch, totals, count * channels * table[TOTAL_BYTES])
@@ -294,7 +298,17 @@ def sum_rows(x, output, places, scratch, table, first_row, last_row):
                             origin = source + origin * item
                             add_taps_at(table[ADD_TAPS], (origin, totals, numbers, first, count))
                 windows = od, oh, first, count
-                known = finish(table, (totals, begin_of_scratch), known, target, windows)
+                if table[HELD_ROWS] == 0:
+                    known = finish(table, (totals, begin_of_scratch), known, to, windows)
+                    to += row_step
+                    continue
+                line = lines + held * size
+                known = finish(table, (totals, begin_of_scratch), known, line, windows)
+                held += 1
+                if held == table[HELD_ROWS] or oh == stop - 1:
+                    bring(table[WRITE_PAST], (lines, to, numbers, 0, held * count * channels))
+                    to += held * row_step
+                    held = 0
         if together and od == slices - 1:
             cells, past = slices * rows * row_outputs, table[WRITE_PAST]
             out = begin_of_scratch + table[PLANES_PAST] if past else written
