@@ -240,7 +240,7 @@ def draw(figure: Any, histories: dict[str, History], image: ndarray) -> None:
         epochs = np.arange(len(histories[name].losses)) + 1
         axes["loss"].semilogy(epochs, histories[name].losses, style, linewidth=width, label=name)
         axes["accuracy"].plot(epochs, histories[name].accuracies, style, linewidth=width)
-    axes["loss"].set(ylabel="training loss", title="one network")
+    axes["loss"].set(ylabel="training loss")
     axes["loss"].sharex(axes["accuracy"])
     axes["loss"].legend()
     axes["accuracy"].set(ylabel="test accuracy", xlabel="epoch")

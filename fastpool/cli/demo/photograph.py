@@ -100,7 +100,7 @@ def draw(figure: Any, photograph: ndarray, times: Times) -> None:
     panels["photograph"].set(title="{} x {} cells".format(*photograph.shape), xlabel=CREDIT)
     longest = max(max(row.values()) for row in times.values())
     for name, halve in HALVES.items():
-        levels = pyramid(partial(halve, layout="NHWC"), photograph)
+        levels = pyramid(partial(halve, layout="NHWC", backend="numpy"), photograph)
         for i, level in enumerate(levels):
             panels[f"{name} {i}"].imshow(level)
             if name == "avgpool2d":
@@ -111,16 +111,14 @@ def draw(figure: Any, photograph: ndarray, times: Times) -> None:
         if key not in HALVES:
             panel.set(xticks=(), yticks=())
     panels["avgpool2d"].set_title("milliseconds")
-    panels["minpool2d"].set_xlabel(f"its green, tiled to\n{SIZE} x {SIZE}: {LEVELS} levels")
-    figure.suptitle(
-        "A photograph halved by windows of 2 x 2, each time from the one before", size=14
-    )
+    panels["minpool2d"].set_xlabel(f"for its green, tiled to\n{SIZE} x {SIZE}, all {LEVELS} levels")
+    figure.suptitle("A photograph pooled by 2 x 2 cells, again and again", size=14)
 
 
 def draw_times(panel: Any, row: Mapping[str, float], longest: float) -> None:
     """A bar for each library, from above, with its milliseconds."""
     libraries = [library for library in COLORS if library in row]
-    names = {"numba": "fastpool", "numpy": "without Numba"}
+    names = {"numba": "fastpool", "numpy": "its NumPy backend"}
     bars = panel.barh(
         range(len(libraries)),
         [row[library] * 1e3 for library in libraries],
