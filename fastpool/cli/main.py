@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("--cases", type=_count, default=500, help="how many (default 500)")
     checking.add_argument("--seed", type=int, default=0, help="of the random cases (default 0)")
     training = commands.add_parser(
-        "demo", help="train a network on handwritten digits with each backend, and draw it"
+        "demo", help="pool a photograph, train a network that reads digits, and draw both"
     )
     training.add_argument("--output", default="fastpool-demo.png", help="the picture's path")
     training.add_argument("--epochs", type=_count, default=demo.EPOCHS, help="how long to train")

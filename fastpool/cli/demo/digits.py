@@ -227,18 +227,20 @@ def compare_passes(histories: dict[str, History], digits: Digits) -> None:
 
 def draw(figure: Any, histories: dict[str, History], image: ndarray) -> None:
     """Learning curves, and how many windows' gradients reach each cell of a feature map."""
-    (_, convolved, pooled), _ = forward(histories["exact"].parameters, image, pool)[0]
-    ones = np.ones_like(pooled.output)
-    grads = {name: backward(convolved, pooled, ones) for name, backward in PASSES.items()}
+    with fastpool.use_backend("numpy"):
+        (_, convolved, pooled), _ = forward(histories["exact"].parameters, image, pool)[0]
+        ones = np.ones_like(pooled.output)
+        grads = {name: backward(convolved, pooled, ones) for name, backward in PASSES.items()}
     channel = grads["tied cells"].sum(axis=(0, 1, 2)).argmax()
     maps = {"test digit": image, "feature map": convolved, "max pooled": pooled.output}
+    figure.suptitle("A network learns digits, with the exact gradient and two wrong ones", size=14)
     mosaic = [["loss", *maps], ["accuracy", *PASSES]]
     axes = figure.subplot_mosaic(mosaic, width_ratios=(2, 1, 1, 1))
     for name, style, width in zip(PASSES, (".-C0", ".-C1", ".--C2"), (6, 2, 2), strict=True):
         epochs = np.arange(len(histories[name].losses)) + 1
         axes["loss"].semilogy(epochs, histories[name].losses, style, linewidth=width, label=name)
         axes["accuracy"].plot(epochs, histories[name].accuracies, style, linewidth=width)
-    axes["loss"].set(ylabel="training loss", title="one network, three backward passes")
+    axes["loss"].set(ylabel="training loss")
     axes["loss"].sharex(axes["accuracy"])
     axes["loss"].legend()
     axes["accuracy"].set(ylabel="test accuracy", xlabel="epoch")
@@ -257,30 +259,28 @@ def draw(figure: Any, histories: dict[str, History], image: ndarray) -> None:
             axes[name].text(column, row, text, ha="center", va="center", color=color)
 
 
-def run(output: str = "fastpool-demo.png", epochs: int = EPOCHS) -> int:
-    """Train, compare and draw; the exit status.
+def learn(epochs: int) -> tuple[dict[str, History], ndarray, bool, bool]:
+    """Train and compare.
 
-    0: the backends' weights agree to the bit, and the exact gradient reaches 95%, which fewer
-    epochs than the default need not. 1: they do not. 2: the demo cannot run.
+    Returns
+    -------
+    histories : dict of History
+        By the name of the backward pass.
+    image : ndarray
+        A test digit.
+    agree : bool
+        Whether the backends' weights are the same to the bit.
+    learned : bool
+        Whether the exact gradient reached 95%, which fewer epochs than the default need not.
     """
-    try:
-        figures = import_module("matplotlib.figure")
-        datasets = import_module("sklearn.datasets")
-        threadpoolctl = import_module("threadpoolctl")  # a dependency of scikit-learn
-        figures.Figure().savefig(output)  # so that a bad path is known before the training
-    except ImportError as error:
-        print(f'The demo needs more ({error}): pip install "fastpool[demo]"', file=sys.stderr)
-        return 2
-    except (OSError, ValueError) as error:
-        print(f"The picture cannot be written: {error}", file=sys.stderr)
-        return 2
-    images, labels = datasets.load_digits(return_X_y=True)
+    images, labels = import_module("sklearn.datasets").load_digits(return_X_y=True)
     images = (images / 16).astype(np.float32).reshape(-1, 8, 8, 1)
     order = np.random.default_rng(SEED).permutation(len(labels))
     test, training = ((images[part], labels[part]) for part in np.split(order, [TEST]))
     print(f"{len(training[1])} digits to train, {TEST} to test ({1 / TEST:.1%} each)\n{NETWORK}\n")
     # On a busy machine, two BLAS threads took 8 times as long as one for these small matrices.
-    with threadpoolctl.threadpool_limits(1, "blas"), fastpool.use_backend("numpy"):
+    limits = import_module("threadpoolctl").threadpool_limits  # a dependency of scikit-learn
+    with limits(1, "blas"), fastpool.use_backend("numpy"):
         runs = compare_backends(training, test, epochs)
         agree = len({history.parameters.tobytes() for history in runs.values()}) == 1
         verdict = "bit-identical in both runs" if agree else "NOT bit-identical"
@@ -290,11 +290,7 @@ def run(output: str = "fastpool-demo.png", epochs: int = EPOCHS) -> int:
         for name in ("whole window", "tied cells"):
             histories[name] = train(name, training, test, epochs, PASSES[name])
         compare_passes(histories, (training[0][:BATCH], training[1][:BATCH]))
-        figure = figures.Figure((13, 6.5), layout="constrained")
-        draw(figure, histories, test[0][:1])
-    figure.savefig(output, dpi=120)
-    print(f"\n  picture: {output}")
     learned = epochs < EPOCHS or runs["numpy"].accuracies[-1] >= GOAL
     if not learned:
         print(f"  FAILED: less than {GOAL:.0%} of the test digits right")
-    return 0 if learned and agree else 1
+    return histories, test[0][:1], agree, learned
