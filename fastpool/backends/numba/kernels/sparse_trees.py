@@ -36,7 +36,7 @@ from ..vectors.adding import as_sum
 from ..vectors.lanes import plus
 from ..vectors.memory import address_of, load, shifted, splat, store
 from .places import plane_origin, rows_of_plane
-from .sums import finish, reach_of
+from .sums import finish, reach_of, row_of_windows
 
 DIGITS = 64  # of a counter
 # The totals of some windows of a row.
@@ -115,5 +115,6 @@ def sum_sparsely(x, output, places, scratch, table, first_row, last_row):
         for first in range(0, row_outputs, tile):
             windows = od, oh, first, min(tile, row_outputs - first)
             sum_cells_at(table[ADD_TAPS], (source, totals, parts, numbers, *windows))
-            finish(table, (totals, begin_of_scratch), 0, target, windows)
+            to = target + row_of_windows(table, od, oh, first) * table[RESULT_BYTES]
+            finish(table, (totals, begin_of_scratch), 0, to, windows)
     return -1

@@ -223,6 +223,12 @@ def write_past(source, target, table, start, count):
 
 
 @inlined
+def row_of_windows(table, od, oh, first):
+    """Where in its plane of the output a row of windows begins."""
+    return od * table[OUTPUT + SLICE] + oh * table[OUTPUT + ROW] + first * table[OUTPUT + COLUMN]
+
+
+@inlined
 def finish(table, memory, known, to, windows):
     """Divide, round and write the totals of a row; what its slice and row have as a divisor.
 
@@ -282,8 +288,7 @@ def sum_rows(x, output, places, scratch, table, first_row, last_row):
             known = 0 if table[EACH_COLUMN] and tile < row_outputs else known
             size, summed, held = count * channels * table[RESULT_BYTES], (-1, -1, -1), 0
             row_step = table[OUTPUT + ROW] * table[RESULT_BYTES]
-            to = od * table[OUTPUT + SLICE] + first * table[OUTPUT + COLUMN]
-            to = target + to * table[RESULT_BYTES] + begin * row_step
+            to = target + row_of_windows(table, od, begin, first) * table[RESULT_BYTES]
             for oh in range(begin, stop):
                 rows_of_cells = reach_of(table, HEIGHT, REACH_HEIGHT, oh)
                 same = rows_of_cells == summed  # as they are often for rows of a gradient

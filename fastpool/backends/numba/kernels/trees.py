@@ -56,7 +56,7 @@ from ..vectors.memory import (
     store,
 )
 from .places import axis, plane_origin, rows_of_plane
-from .sums import finish, reach_of
+from .sums import finish, reach_of, row_of_windows
 from .writing import clear
 
 # A row of cells as they are summed, with zeros before and behind.
@@ -223,5 +223,6 @@ def sum_trees(x, output, places, scratch, table, first_row, last_row):
             line = totals + (oh - begin) * line_bytes
             tree_along_at(table[TREE_ALONG], (line, parts, numbers))
             windows = od, oh, 0, row_outputs
-            known = finish(table, (parts, begin_of_scratch), known, target, windows)
+            to = target + row_of_windows(table, od, oh, 0) * table[RESULT_BYTES]
+            known = finish(table, (parts, begin_of_scratch), known, to, windows)
     return -1
