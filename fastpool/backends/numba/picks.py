@@ -17,10 +17,12 @@ from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
 from .kernels.counting import count_row
 from .kernels.picking import pick_row, pick_rows
+from .kernels.sums import bring_in, bring_out
 from .memory import Memory, held_as
 from .plan import Plan
 from .summing import three_reaches
-from .table import PICKING, Behind, make_table, three_axes
+from .table import PICKING, Behind, make_table, placed, three_axes
+from .together import MOST_PLANES, brought_bytes, side_by_side, small_planes
 from .vectors.types import BYTES, Order
 
 
@@ -36,32 +38,41 @@ class PickSetup:
     """
 
     def __init__(self, call: Call, memories: Sequence[Memory]) -> None:
-        self._call, self._memories = call, tuple(memories)
         geometry, counts = call.geometry, call.operation.counts
         why = "labels are counted" if counts else "windows are not alike"
         self.reason = f"backend numba, pick_rows: each window by itself, as {why}"
         self.work = max(math.prod(geometry.input_shape), math.prod(geometry.output_shape))
+        self.planes, self.lanes = geometry.planes, BYTES // call.dtype.itemsize
+        group = min(self.lanes, MOST_PLANES)
+        items = [call.dtype.itemsize] * 2
+        if call.index_dtype is not None:
+            items.append(call.index_dtype.itemsize)
+        self.together = not counts and small_planes(geometry, memories, items, group)
+        if self.together:
+            self.lanes = group
+            geometry, memories = side_by_side(geometry, memories, group)
+            self.reason += f"; {group} planes side by side, as rows are short"
+        self._call, self._geometry, self._memories = call, geometry, tuple(memories)
 
     def launch(self) -> Launch:
         """The kernel and its table: everything is compiled, or loaded."""
-        call, geometry = self._call, self._call.geometry
+        call, geometry, together = self._call, self._geometry, self.together
         dtype = held_as(call.dtype)
         depth, height, _ = three_axes(geometry)
-        side_by_side = all(memory.channel == 1 for memory in self._memories)
         counts = call.operation.counts
-        together = side_by_side and geometry.channels > 1 and not counts
-        lanes = BYTES // dtype.itemsize if together else 1
+        dense = geometry.channels > 1 and all(memory.channel == 1 for memory in self._memories)
+        lanes = self.lanes if together or (dense and not counts) else 1
         order = Order(call.operation.sign, call.dtype.kind == "b")
         values = cells(dtype, lanes, order)
         codes = None if call.index_dtype is None else cells(call.index_dtype, lanes)
         reaches = three_reaches([window_reach(axis) for axis in geometry.axes])
         behind = Behind(PICKING)
-        own = {
+        own = dict.fromkeys(PICKING.places, 0) | {
             table.PICK_BYTES: dtype.itemsize,
             table.PICK_INDEX: 0 if call.index_dtype is None else call.index_dtype.itemsize,
             table.PICK_INFINITY: infinity_bits(call.dtype) if is_half(call.dtype) else 0,
-            table.SLOTS_OF_COUNTS: 0,
-            table.SCRATCH_CLEARED: 0,
+            table.PICK_PLANES: lanes if together else 1,
+            table.PICK_LAST_GROUP: self.planes - (lanes if together else 1),
         }
         kinds: dict[str, Any] = {"x": values, "output": values, "places": codes}
         scratch = 64
@@ -74,12 +85,29 @@ class PickSetup:
             own[table.PICK_ROW] = address(count_row, **kinds, half=truth)
         else:
             own[table.PICK_ROW] = address(pick_row, **kinds, half=int(is_half(call.dtype)))
+        if together:
+            own |= {
+                table.PICK_IN: address(bring_in, source=values, target=values),
+                table.PICK_OUT: address(bring_out, source=values, target=values),
+            }
+            sizes = {
+                table.PICKED_FROM: brought_bytes(geometry.sizes, lanes, dtype),
+                table.PICKED: brought_bytes(geometry.outputs, lanes, dtype),
+            }
+            if call.index_dtype is not None:
+                own[table.PICK_PLACES_OUT] = address(bring_out, source=codes, target=codes)
+                sizes[table.PICKED_PLACES] = brought_bytes(
+                    geometry.outputs, lanes, call.index_dtype
+                )
+            scratch = 64 + placed(own, sizes)
         places = table.PICK_REACH_DEPTH, table.PICK_REACH_HEIGHT, table.PICK_REACH_WIDTH
         for place, reach in zip(places, reaches, strict=True):
             own[place] = behind.add(reach.firsts, reach.counts)
         memories = (*self._memories, self._memories[-1])[:3]
         numbers = make_table(geometry, call.window, memories, PICKING, own, behind.arrays)
-        rows = geometry.planes * depth.output * height.output
+        rows = self.planes * depth.output * height.output
+        if together:
+            rows = -(-self.planes // lanes)
         walk = address(pick_rows, scratch=cells(np.uint8))
         return Launch(walk, numbers, scratch, rows, self.work, SPREAD, 1)
 

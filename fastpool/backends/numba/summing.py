@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,16 +17,14 @@ from .compile.launch import SPREAD, Launch
 from .kernels import sums, trees
 from .kernels.sparse_trees import DIGITS, sum_cells, sum_sparsely
 from .kernels.staging import spread_lines
-from .memory import PAST_BYTES, Memory, held_as, three
+from .memory import PAST_BYTES, Memory, held_as
 from .table import SUMS, Behind, make_table, placed, rounded_up, three_axes
+from .together import brought_bytes, side_by_side, small_planes
 from .vectors.halves import mantissa
 from .vectors.types import BYTES, Order
 
 # Strides up to which the windows of a row are read as vectors side by side.
 MOST_STRIDE = 16
-# Rows of up to so many cells and windows are short, and planes of up to so many bytes, in all, go
-# side by side into lanes.
-SHORT, TOGETHER_BYTES = 20, 2**18
 # Bytes of rows that are written past the caches at a time.
 HELD_BYTES = 2**13
 # Cells of a row that are summed at a time: totals, divisors and cells stay in the nearest cache.
@@ -84,14 +81,11 @@ class Summing:
         self.lanes = BYTES // dtypes[1].itemsize
         self.work = max(math.prod(geometry.input_shape), math.prod(geometry.output_shape))
         groups = self.planes = geometry.planes
-        self.together = ordered and small_planes(geometry, memories, self.lanes, dtypes)
+        items = dtypes[0].itemsize, dtypes[2].itemsize
+        self.together = ordered and small_planes(geometry, memories, items, self.lanes)
         if self.together:
             groups = -(-groups // self.lanes)
-            geometry = replace(geometry, channels=self.lanes)
-            memories = (
-                _side_by_side(memories[0], geometry.sizes, self.lanes),
-                _side_by_side(memories[1], geometry.outputs, self.lanes),
-            )
+            geometry, memories = side_by_side(geometry, memories, self.lanes)
         self.geometry, self.memories = geometry, memories
         depth, height, width = three_axes(geometry)
         channels = geometry.channels
@@ -160,10 +154,8 @@ class Summing:
         dense = self.together or self.memories[1].dense(channels)
         past = dense and self.walk is sums.sum_rows and self._past(written.itemsize)
         if self.together:
-            around = lanes * lanes * 8
-            sizes[table.PLANES_IN] = geometry.plane_cells * lanes * held.itemsize + around
-            sizes[table.PLANES_OUT] = math.prod(geometry.outputs) * lanes * written.itemsize
-            sizes[table.PLANES_OUT] += around
+            sizes[table.PLANES_IN] = brought_bytes(geometry.sizes, lanes, held)
+            sizes[table.PLANES_OUT] = brought_bytes(geometry.outputs, lanes, written)
             sizes[table.PLANES_PAST] = sizes[table.PLANES_OUT] if past else 0
         elif past:
             row = width.output * channels
@@ -244,28 +236,3 @@ class Summing:
         sizes[table.FRAMES] = held * line
         sizes[table.PARTS] = (levels + 2) * line
         return max(1, band // 2)
-
-
-def small_planes(
-    geometry: Geometry, memories: tuple[Memory, Memory], lanes: int, dtypes: tuple[Any, ...]
-) -> bool:
-    """Whether planes go side by side into lanes, as their rows are short.
-
-    (32, 512, 14, 14) to 5 x 5 takes 0.1 of the time, forward and backward.
-    """
-    source, target = memories
-    width = three_axes(geometry)[2]
-    if geometry.channels > 1 or geometry.planes < lanes or max(width.size, width.output) > SHORT:
-        return False
-    windows = math.prod(geometry.outputs)
-    taken = geometry.plane_cells * dtypes[0].itemsize + windows * dtypes[2].itemsize
-    whole = source.whole(geometry, geometry.sizes) and target.whole(geometry, geometry.outputs)
-    return whole and taken * lanes <= TOGETHER_BYTES
-
-
-def _side_by_side(memory: Memory, sizes: tuple[int, ...], lanes: int) -> Memory:
-    """The memory of planes side by side in the scratch, as channels: they come from far apart."""
-    here = Memory.in_order(1, three(sizes), lanes)
-    return here._replace(
-        split=memory.split, outer=memory.outer, inner=memory.inner, channel=memory.inner
-    )

@@ -21,7 +21,8 @@ from .forward import ForwardSetup
 from .memory import Memory, place_of
 from .plan import Plan
 from .pulls import PullSetup, sums_pull
-from .summing import ONE, Summing, small_planes
+from .summing import ONE, Summing
+from .together import small_planes
 from .vectors.types import BYTES
 
 
@@ -203,7 +204,7 @@ def _fits_lanes(geometry: Geometry, memories: tuple[Memory, Memory], total: np.d
     apart = all(axis.kernel <= axis.stride for axis in geometry.axes)
     if axis.size > 8 and not (apart and axis.output <= 8):
         return False
-    return small_planes(geometry, memories, BYTES // total.itemsize, (total, total, total))
+    return small_planes(geometry, memories, [total.itemsize] * 2, BYTES // total.itemsize)
 
 
 def _of_cells(counts: np.ndarray, reach: rules.AnyReach) -> np.ndarray:

@@ -217,7 +217,9 @@ SUMS = Layout(
 PICKING = Layout(
     """
     PICK_REACH_DEPTH PICK_REACH_HEIGHT PICK_REACH_WIDTH PICK_BYTES PICK_INDEX PICK_INFINITY
-    SLOTS_OF_COUNTS SCRATCH_CLEARED PICK_ROW
+    SLOTS_OF_COUNTS SCRATCH_CLEARED PICK_PLANES PICK_LAST_GROUP
+    PICK_ROW PICK_IN PICK_OUT PICK_PLACES_OUT
+    PICKED_FROM PICKED PICKED_PLACES
     """
 )
 (
@@ -229,7 +231,17 @@ PICKING = Layout(
     PICK_INFINITY,  # the bits of infinity of a 16-bit float, else 0
     SLOTS_OF_COUNTS,  # of the table that counts values: a power of two
     SCRATCH_CLEARED,  # bytes of the scratch that are zeros at first
-    PICK_ROW,  # the address of the function for a row
+    PICK_PLANES,  # planes side by side in the lanes of a vector
+    PICK_LAST_GROUP,  # where the last group of planes begins; it may overlap the one before
+    # The addresses of functions: for a row, and to bring planes in, values out, and indices out.
+    PICK_ROW,
+    PICK_IN,
+    PICK_OUT,
+    PICK_PLACES_OUT,
+    # Places in the scratch: of groups of planes, a vector for each cell.
+    PICKED_FROM,
+    PICKED,
+    PICKED_PLACES,
 ) = PICKING.places
 
 # Of the kernels that scatter any index: whether it can reach no further than its window, and

@@ -1,7 +1,8 @@
 """The forward walk for windows that differ from each other: each is searched by itself.
 
 Adaptive windows have no common stride, and some have more taps than others, so neighbours share no
-work. The lanes of a vector are channels where these lie side by side, else there is one lane.
+work. The lanes of a vector are channels where these lie side by side, or small planes that are
+brought there; else there is one lane.
 """
 
 from __future__ import annotations
@@ -16,12 +17,20 @@ from ..table import (
     OUTPUT,
     OUTPUTS,
     PICK_BYTES,
+    PICK_IN,
     PICK_INDEX,
     PICK_INFINITY,
+    PICK_LAST_GROUP,
+    PICK_OUT,
+    PICK_PLACES_OUT,
+    PICK_PLANES,
     PICK_REACH_DEPTH,
     PICK_REACH_HEIGHT,
     PICK_REACH_WIDTH,
     PICK_ROW,
+    PICKED,
+    PICKED_FROM,
+    PICKED_PLACES,
     ROW,
     SCRATCH_CLEARED,
     SIZE,
@@ -41,7 +50,7 @@ from ..vectors.memory import (
     store_first,
 )
 from .places import plane_origin, rows_of_plane, strides
-from .sums import reach_of
+from .sums import bring, reach_of
 from .writing import clear
 
 # A row of windows: number `oh` of slice `od`.
@@ -95,18 +104,39 @@ def pick_row(x, output, places, table, scratch, od, oh, half):
 
 @kernel(WALK)
 def pick_rows(x, output, places, scratch, table, first_row, last_row):
-    """Pool the output rows from `first_row` up to `last_row`, counted through all slices."""
+    """Pool the output rows from `first_row` up to `last_row`, counted through all slices.
+
+    Of planes side by side, these are numbers of groups of planes.
+    """
     slices, rows, item = table[DEPTH + OUTPUTS], table[HEIGHT + OUTPUTS], table[PICK_BYTES]
     numbers, begin = address_of(table), (address_of(scratch) + 63) // 64 * 64
+    together, index, brought = table[PICK_IN], table[PICK_INDEX], -1
+    here, there = begin + table[PICKED_FROM], begin + table[PICKED]
+    named = begin + table[PICKED_PLACES]
     clear(scratch, begin, table[SCRATCH_CLEARED])
+    if together:
+        first_row, last_row = first_row * slices * rows, last_row * slices * rows
     for number in range(first_row, last_row):
         all_slices, oh, _ = rows_of_plane(number, last_row, rows)
         plane = all_slices // slices
         od = all_slices - plane * slices
+        plane = min(plane * table[PICK_PLANES], table[PICK_LAST_GROUP])
         source = x + plane_origin(table, INPUT, plane) * item
-        to = plane_origin(table, OUTPUT, plane) + od * table[OUTPUT + SLICE]
-        to = output + (to + oh * table[OUTPUT + ROW]) * item
-        place = plane_origin(table, INDICES, plane) + od * table[INDICES + SLICE]
-        place = places + (place + oh * table[INDICES + ROW]) * table[PICK_INDEX]
+        target = output + plane_origin(table, OUTPUT, plane) * item
+        indices = places + plane_origin(table, INDICES, plane) * index
+        to, place = target, indices
+        if together:
+            if plane != brought:
+                cells = table[DEPTH + SIZE] * table[HEIGHT + SIZE] * table[WIDTH + SIZE]
+                bring(together, (source, here, numbers, 0, cells))
+                brought = plane
+            source, to, place = here, there, named
+        to += (od * table[OUTPUT + SLICE] + oh * table[OUTPUT + ROW]) * item
+        place += (od * table[INDICES + SLICE] + oh * table[INDICES + ROW]) * index
         pick_row_at(table[PICK_ROW], (source, to, place, numbers, begin, od, oh))
+        if together and od == slices - 1 and oh == rows - 1:
+            windows = slices * rows * table[WIDTH + OUTPUTS]
+            bring(table[PICK_OUT], (there, target, numbers, 0, windows))
+            if index:
+                bring(table[PICK_PLACES_OUT], (named, indices, numbers, 0, windows))
     return -1
