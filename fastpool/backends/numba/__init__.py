@@ -208,7 +208,7 @@ def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
     sums = call.part == "backward" and (is_half(call.dtype) or call.dtype.kind == "b")
     if sums and not made.rounds:
         return SummedPlan(call)
-    return made if call.geometry.regular else CheckedPlan(call, made)
+    return made if call.geometry.regular else CheckedPlan(call, made, storages[1])
 
 
 def ready(plan: AnyPlan) -> bool:

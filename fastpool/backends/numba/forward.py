@@ -32,7 +32,8 @@ from .kernels.direct import direct_rows
 from .kernels.ring import ring_rows
 from .kernels.wide import wide_rows
 from .memory import Memory, held_as
-from .table import FORWARD, make_table, placed, rounded_up, three_axes
+from .scratch import placed, rounded_up
+from .table import FORWARD, make_table, three_axes
 from .vectors.halves import mantissa
 from .vectors.types import Cells, Order, pack
 from .vectors.windows import CODES

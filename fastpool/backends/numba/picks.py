@@ -8,20 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from ...rules import indices as rules
-from ...rules.arrays import infinity_bits, is_half
+from ...rules.arrays import Storage, infinity_bits, is_half
 from ...rules.call import Call
+from ...rules.geometry import Geometry
 from ...rules.sums import window_reach
 from . import table
 from .compile.jit import address, cells
-from .compile.launch import SPREAD, Launch
+from .compile.launch import SPREAD, Launch, prepare_drivers, run
 from .kernels.counting import count_row
-from .kernels.picking import pick_row, pick_rows
+from .kernels.picking import check_rows, pick_row, pick_rows
 from .kernels.sums import bring_in, bring_out
-from .memory import Memory, held_as
+from .memory import Memory, held_as, place_of
 from .plan import Plan
+from .scratch import placed
 from .summing import three_reaches
-from .table import PICKING, Behind, make_table, placed, three_axes
+from .table import PICKING, Behind, make_table, three_axes
 from .together import MOST_PLANES, brought_bytes, side_by_side, small_planes
 from .vectors.types import BYTES, Order
 
@@ -65,9 +66,8 @@ class PickSetup:
         order = Order(call.operation.sign, call.dtype.kind == "b")
         values = cells(dtype, lanes, order)
         codes = None if call.index_dtype is None else cells(call.index_dtype, lanes)
-        reaches = three_reaches([window_reach(axis) for axis in geometry.axes])
-        behind = Behind(PICKING)
-        own = dict.fromkeys(PICKING.places, 0) | {
+        own, behind = _of_windows(geometry)
+        own |= {
             table.PICK_BYTES: dtype.itemsize,
             table.PICK_INDEX: 0 if call.index_dtype is None else call.index_dtype.itemsize,
             table.PICK_INFINITY: infinity_bits(call.dtype) if is_half(call.dtype) else 0,
@@ -100,9 +100,6 @@ class PickSetup:
                     geometry.outputs, lanes, call.index_dtype
                 )
             scratch = 64 + placed(own, sizes)
-        places = table.PICK_REACH_DEPTH, table.PICK_REACH_HEIGHT, table.PICK_REACH_WIDTH
-        for place, reach in zip(places, reaches, strict=True):
-            own[place] = behind.add(reach.firsts, reach.counts)
         memories = (*self._memories, self._memories[-1])[:3]
         numbers = make_table(geometry, call.window, memories, PICKING, own, behind.arrays)
         rows = self.planes * depth.output * height.output
@@ -112,25 +109,45 @@ class PickSetup:
         return Launch(walk, numbers, scratch, rows, self.work, SPREAD, 1)
 
 
+def _of_windows(geometry: Geometry) -> tuple[dict[int, int], Behind]:
+    """The kernels' part of the table, with nothing but where windows lie, which stands behind."""
+    own, behind = dict.fromkeys(PICKING.places, 0), Behind(PICKING)
+    places = table.PICK_REACH_DEPTH, table.PICK_REACH_HEIGHT, table.PICK_REACH_WIDTH
+    reaches = three_reaches([window_reach(axis) for axis in geometry.axes])
+    for place, reach in zip(places, reaches, strict=True):
+        own[place] = behind.add(reach.firsts, reach.counts)
+    return own, behind
+
+
 class CheckedPlan(Plan):
     """A backward pass whose indices are checked before: each must name a cell of its own window."""
 
-    def __init__(self, call: Call, plan: Plan) -> None:
+    def __init__(self, call: Call, plan: Plan, indices: Storage) -> None:
         self._call, self._plan = call, plan
         self.reason = f"{plan.reason}; indices checked before"
+        self._memory, self._copied = place_of(indices, call.geometry)
+        self._dtype = indices.dtype.newbyteorder("=")
+        self._launch: Launch | None = None
 
     def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> int | None:
-        geometry = self._call.geometry
-        axes, codes = geometry.axes, geometry.canonical(inputs[1])
-        starts, spans = rules.starts_of(axes), rules.spans_of(axes)
-        begin = 0
-        for _, planes in geometry.plane_blocks(2**17):
-            some = codes[planes].astype(np.int64)
-            _, _, own = rules.named_cells(axes, some, starts, False, spans)
-            if not own.all():
-                return begin + int(own.argmin())
-            begin += some.size
-        return self._plan.run(inputs, outputs)
+        codes = inputs[1]
+        if self._copied:
+            codes = codes.astype(self._dtype, order="C")
+        bad = run(self._launched(), codes, codes, codes)
+        return bad if bad >= 0 else self._plan.run(inputs, outputs)
 
     def prepare(self, complete: bool) -> None:
         self._plan.prepare(complete)
+        prepare_drivers(self._launched().cells)
+
+    def _launched(self) -> Launch:
+        if self._launch is None:
+            geometry = self._call.geometry
+            depth, height, _ = three_axes(geometry)
+            own, behind = _of_windows(geometry)
+            numbers = make_table(geometry, False, (self._memory,) * 3, PICKING, own, behind.arrays)
+            rows = geometry.planes * depth.output * height.output
+            work = math.prod(geometry.output_shape)
+            walk = address(check_rows, places=cells(self._dtype, 1))
+            self._launch = Launch(walk, numbers, 64, rows, work, SPREAD, 1)
+        return self._launch

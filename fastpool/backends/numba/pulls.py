@@ -19,7 +19,8 @@ from .kernels.pull import pull_planes, sum_rows
 from .kernels.translate import copy_rows, translate_codes, translate_rows
 from .kernels.writing import LINE
 from .memory import PAST_BYTES, Memory, held_as
-from .table import PULL, make_table, rounded_up, three_axes
+from .scratch import rounded_up
+from .table import PULL, make_table, three_axes
 from .vectors.halves import mantissa
 from .vectors.pulling import Pull
 from .vectors.types import BYTES, pack

@@ -18,7 +18,8 @@ from .kernels import sums, trees
 from .kernels.sparse_trees import DIGITS, sum_cells, sum_sparsely
 from .kernels.staging import spread_lines
 from .memory import PAST_BYTES, Memory, held_as
-from .table import SUMS, Behind, make_table, placed, rounded_up, three_axes
+from .scratch import placed, rounded_up
+from .table import SUMS, Behind, make_table, three_axes
 from .together import brought_bytes, side_by_side, small_planes
 from .vectors.halves import mantissa
 from .vectors.types import BYTES, Order
@@ -61,7 +62,7 @@ class Summing:
         Whether taps are added one after the other, or as a tree.
     dtypes : tuple of dtype
         Of cells, of sums, and of results.
-    memories : tuple of Memory
+    memories : sequence of Memory
         Of what is read, whose rows must be dense, and of what is written.
     """
 
@@ -72,7 +73,7 @@ class Summing:
         counts: Sequence[np.ndarray],
         ordered: bool,
         dtypes: tuple[np.dtype[Any], np.dtype[Any], np.dtype[Any]],
-        memories: tuple[Memory, Memory],
+        memories: Sequence[Memory],
     ) -> None:
         self.dtypes = dtypes
         self.reaches = three_reaches(reaches)

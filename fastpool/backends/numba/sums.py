@@ -211,7 +211,8 @@ def _of_cells(counts: np.ndarray, reach: rules.AnyReach) -> np.ndarray:
     """Of each cell along an axis, the count of its window; of one without any that of another."""
     if counts.size == 1:
         return counts
-    return counts[np.clip(reach.firsts, 0, counts.size - 1)]
+    found: np.ndarray = counts[np.clip(reach.firsts, 0, counts.size - 1)]
+    return found
 
 
 def _first(reach: rules.AnyReach) -> int:

@@ -314,20 +314,6 @@ class Behind:
         return place
 
 
-def rounded_up(size: int, unit: int) -> int:
-    """The next multiple of `unit`."""
-    return -(-size // unit) * unit
-
-
-def placed(own: dict[int, int], sizes: Mapping[int, int]) -> int:
-    """Give parts of the scratch their places; its size."""
-    scratch = 0
-    for name, size in sizes.items():
-        own[name] = scratch
-        scratch += rounded_up(size, 64)
-    return scratch
-
-
 def three_axes(geometry: Geometry) -> tuple[Axis, Axis, Axis]:
     """Depth, height and width, those that the geometry lacks being of one cell."""
     depth, height, width = (SINGLE,) * (3 - len(geometry.axes)) + geometry.axes

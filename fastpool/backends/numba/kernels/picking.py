@@ -7,6 +7,8 @@ brought there; else there is one lane.
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..compile.signature import WALK, Signature, kernel
 from ..table import (
     CHANNELS,
@@ -41,6 +43,7 @@ from ..vectors.adding import zero_of
 from ..vectors.lanes import beats, select, sort_key
 from ..vectors.memory import (
     address_of,
+    cell,
     lanes,
     load,
     load_inside,
@@ -139,4 +142,33 @@ def pick_rows(x, output, places, scratch, table, first_row, last_row):
             bring(table[PICK_OUT], (there, target, numbers, 0, windows))
             if index:
                 bring(table[PICK_PLACES_OUT], (named, indices, numbers, 0, windows))
+    return -1
+
+
+@kernel(WALK)
+def check_rows(x, output, places, scratch, table, first_row, last_row):
+    """The C-order position of the first index, in some rows of windows, that names a cell outside
+    its window; or -1.
+    """
+    slices, rows, windows = table[DEPTH + OUTPUTS], table[HEIGHT + OUTPUTS], table[WIDTH + OUTPUTS]
+    height, width, channels = table[HEIGHT + SIZE], table[WIDTH + SIZE], table[CHANNELS]
+    row, column, channel = strides(table, INDICES)
+    cells = table[DEPTH + SIZE] * height * width
+    for number in range(first_row, last_row):
+        all_slices, oh, _ = rows_of_plane(number, last_row, rows)
+        plane = all_slices // slices
+        od = all_slices - plane * slices
+        front, nearest, furthest = reach_of(table, DEPTH, PICK_REACH_DEPTH, od)
+        top, above, below = reach_of(table, HEIGHT, PICK_REACH_HEIGHT, oh)
+        line = plane_origin(table, INDICES, plane) + od * table[INDICES + SLICE] + oh * row
+        for ow in range(windows):
+            left, begin, stop = reach_of(table, WIDTH, PICK_REACH_WIDTH, ow)
+            for c in range(channels):
+                code = np.int64(cell(places, line + ow * column + c * channel))
+                h_all = code // width
+                d = h_all // height
+                h, w = h_all - d * height - top, code - h_all * width - left
+                inside = 0 <= code < cells and nearest <= d - front < furthest
+                if not (inside and above <= h < below and begin <= w < stop):
+                    return ((number * windows) + ow) * channels + c
     return -1
