@@ -85,11 +85,9 @@ def _norm(name: str, examples: str = "") -> Norm:
     ) -> Any:
         (array,) = arrays.as_arrays(name, function.inputs, (x,))
         arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
-        p, call = _understood(function, array, arguments)
+        p, call = understood(function, array.shape, array.dtype, arguments)
         output = _output(name, out, call.geometry.output_shape, call.dtype, (array,))
-        with np.errstate(all="ignore"):
-            for cells, windows in _blocks(call):
-                output[windows] = _norms(call, p, array[cells], backend)
+        write_norms(call, p, array, output, backend)
         return out if out is not None else output
 
     return pool
@@ -117,32 +115,52 @@ def _backward(name: str, examples: str = "") -> NormBackward:
         arrays.check_dtype(name, "grad_output", gradient.dtype)
         check_gradient(name, gradient.dtype)
         arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
-        p, call = _understood(function, array, arguments)
+        p, call = understood(function, array.shape, array.dtype, arguments)
         geometry, dtype = call.geometry, gradient.dtype.newbyteorder("=")
         arrays.check_shape(name, "grad_output", gradient.shape, geometry.output_shape)
         output = _output(name, out, geometry.input_shape, dtype, (gradient, array))
-        with np.errstate(all="ignore"):
-            for cells, windows in _blocks(call):
-                found = _gradient(call, p, gradient[windows], array[cells], backend)
-                found += 0  # no zero is negative
-                output[cells] = found
+        write_gradient(call, p, gradient, array, output, backend)
         return out if out is not None else output
 
     return backward
 
 
-def _understood(
-    function: Function, x: np.ndarray, arguments: tuple[Any, ...]
+def understood(
+    function: Function, shape: tuple[int, ...], dtype: np.dtype[Any], arguments: tuple[Any, ...]
 ) -> tuple[norms.Norm, Call]:
-    """The norm, and the call of a sum of its powers, whose dtype is that of the result."""
+    """The norm, and the call of a sum of its powers, whose dtype is that of the result.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or value.
+    """
     norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout = arguments
-    arrays.check_dtype(function.name, "x", x.dtype)
+    arrays.check_dtype(function.name, "x", dtype)
     p = norms.norm_type(function.name, norm_type)
     call = calls.average(
-        function, "x", x.shape, norms.result_dtype(x.dtype), kernel_size, stride, padding,
+        function, "x", shape, norms.result_dtype(dtype), kernel_size, stride, padding,
         ceil_mode, True, 1, dilation, layout, None,
     )  # fmt: skip
     return p, call
+
+
+def write_norms(call: Call, p: norms.Norm, x: np.ndarray, output: np.ndarray, backend: Any) -> None:
+    """Fill `output` with the norms of the windows of `x`."""
+    with np.errstate(all="ignore"):
+        for cells, windows in _blocks(call):
+            output[windows] = _norms(call, p, x[cells], backend)
+
+
+def write_gradient(
+    call: Call, p: norms.Norm, gradient: np.ndarray, x: np.ndarray, output: np.ndarray, backend: Any
+) -> None:
+    """Fill `output` with what the windows of `x` pass on to their cells."""
+    with np.errstate(all="ignore"):
+        for cells, windows in _blocks(call):
+            found = _gradient(call, p, gradient[windows], x[cells], backend)
+            found += 0  # no zero is negative
+            output[cells] = found
 
 
 def _output(
