@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from ..rules import arrays, calls, norms
 from ..rules.call import Call, Function
+from ..rules.indices import gather
 from ..rules.members import FUNCTIONS
 from ..rules.sums import check_gradient
 from . import norm_documents as texts
@@ -163,6 +164,15 @@ def write_gradient(
             output[cells] = found
 
 
+def write_tangent(
+    call: Call, p: norms.Norm, tangent: np.ndarray, x: np.ndarray, output: np.ndarray, backend: Any
+) -> None:
+    """Fill `output` with the norms' derivatives along `tangent`: the transpose of the gradient."""
+    with np.errstate(all="ignore"):
+        for cells, windows in _blocks(call):
+            output[windows] = _tangent(call, p, tangent[cells], x[cells], backend)
+
+
 def _output(
     name: str,
     out: Any,
@@ -249,6 +259,31 @@ def _gradient(
     signs *= norms.power(norms.magnitudes(x), p - 1)
     signs *= execute_call(spread, (passed,), None, backend)
     return signs
+
+
+def _tangent(
+    call: Call, p: norms.Norm, tangent: np.ndarray, x: np.ndarray, backend: Any
+) -> np.ndarray:
+    """What the cells of some planes pass on to their windows, in float64."""
+    sizes, lead = _parts(call, x)
+    along: np.ndarray = tangent * np.sign(x.astype(np.float64))
+    assert call.division is not None
+    if isinstance(p, float):
+        changes: dict[str, Any] = {
+            "dtype": _WIDE, "division": None, "index_dtype": np.dtype(np.int64),
+        }  # fmt: skip
+        picked = _call(call, f"maxpool{sizes}", lead, **changes)
+        indices = execute_call(picked, (norms.magnitudes(x),), None, backend).indices
+        return gather(along, indices, picked.geometry, window=False)
+    found = _norms(call, p, x, backend)
+    zero = found == 0
+    along *= norms.power(norms.magnitudes(x), p - 1)
+    changes = {"dtype": _WIDE, "division": replace(call.division, dtype=_WIDE)}
+    summed = _call(call, f"sumpool{sizes}", lead, **changes)
+    sums: np.ndarray = execute_call(summed, (along,), None, backend)
+    sums /= norms.power(found, p - 1)
+    sums[zero] = 0
+    return sums
 
 
 lppool1d = _norm("lppool1d", texts.NORM_1D)
