@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from ..rules import arrays, calls, norms
 from ..rules.call import Call, Function
+from ..rules.indices import gather
 from ..rules.members import FUNCTIONS
 from ..rules.sums import check_gradient
 from . import norm_documents as texts
@@ -85,11 +86,9 @@ def _norm(name: str, examples: str = "") -> Norm:
     ) -> Any:
         (array,) = arrays.as_arrays(name, function.inputs, (x,))
         arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
-        p, call = _understood(function, array, arguments)
+        p, call = understood(function, array.shape, array.dtype, arguments)
         output = _output(name, out, call.geometry.output_shape, call.dtype, (array,))
-        with np.errstate(all="ignore"):
-            for cells, windows in _blocks(call):
-                output[windows] = _norms(call, p, array[cells], backend)
+        write_norms(call, p, array, output, backend)
         return out if out is not None else output
 
     return pool
@@ -117,32 +116,61 @@ def _backward(name: str, examples: str = "") -> NormBackward:
         arrays.check_dtype(name, "grad_output", gradient.dtype)
         check_gradient(name, gradient.dtype)
         arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
-        p, call = _understood(function, array, arguments)
+        p, call = understood(function, array.shape, array.dtype, arguments)
         geometry, dtype = call.geometry, gradient.dtype.newbyteorder("=")
         arrays.check_shape(name, "grad_output", gradient.shape, geometry.output_shape)
         output = _output(name, out, geometry.input_shape, dtype, (gradient, array))
-        with np.errstate(all="ignore"):
-            for cells, windows in _blocks(call):
-                found = _gradient(call, p, gradient[windows], array[cells], backend)
-                found += 0  # no zero is negative
-                output[cells] = found
+        write_gradient(call, p, gradient, array, output, backend)
         return out if out is not None else output
 
     return backward
 
 
-def _understood(
-    function: Function, x: np.ndarray, arguments: tuple[Any, ...]
+def understood(
+    function: Function, shape: tuple[int, ...], dtype: np.dtype[Any], arguments: tuple[Any, ...]
 ) -> tuple[norms.Norm, Call]:
-    """The norm, and the call of a sum of its powers, whose dtype is that of the result."""
+    """The norm, and the call of a sum of its powers, whose dtype is that of the result.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or value.
+    """
     norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout = arguments
-    arrays.check_dtype(function.name, "x", x.dtype)
+    arrays.check_dtype(function.name, "x", dtype)
     p = norms.norm_type(function.name, norm_type)
     call = calls.average(
-        function, "x", x.shape, norms.result_dtype(x.dtype), kernel_size, stride, padding,
+        function, "x", shape, norms.result_dtype(dtype), kernel_size, stride, padding,
         ceil_mode, True, 1, dilation, layout, None,
     )  # fmt: skip
     return p, call
+
+
+def write_norms(call: Call, p: norms.Norm, x: np.ndarray, output: np.ndarray, backend: Any) -> None:
+    """Fill `output` with the norms of the windows of `x`."""
+    with np.errstate(all="ignore"):
+        for cells, windows in _blocks(call):
+            output[windows] = _norms(call, p, x[cells], backend)
+
+
+def write_gradient(
+    call: Call, p: norms.Norm, gradient: np.ndarray, x: np.ndarray, output: np.ndarray, backend: Any
+) -> None:
+    """Fill `output` with what the windows of `x` pass on to their cells."""
+    with np.errstate(all="ignore"):
+        for cells, windows in _blocks(call):
+            found = _gradient(call, p, gradient[windows], x[cells], backend)
+            found += 0  # no zero is negative
+            output[cells] = found
+
+
+def write_tangent(
+    call: Call, p: norms.Norm, tangent: np.ndarray, x: np.ndarray, output: np.ndarray, backend: Any
+) -> None:
+    """Fill `output` with the norms' derivatives along `tangent`: the transpose of the gradient."""
+    with np.errstate(all="ignore"):
+        for cells, windows in _blocks(call):
+            output[windows] = _tangent(call, p, tangent[cells], x[cells], backend)
 
 
 def _output(
@@ -231,6 +259,31 @@ def _gradient(
     signs *= norms.power(norms.magnitudes(x), p - 1)
     signs *= execute_call(spread, (passed,), None, backend)
     return signs
+
+
+def _tangent(
+    call: Call, p: norms.Norm, tangent: np.ndarray, x: np.ndarray, backend: Any
+) -> np.ndarray:
+    """What the cells of some planes pass on to their windows, in float64."""
+    sizes, lead = _parts(call, x)
+    along: np.ndarray = tangent * np.sign(x.astype(np.float64))
+    assert call.division is not None
+    if isinstance(p, float):
+        changes: dict[str, Any] = {
+            "dtype": _WIDE, "division": None, "index_dtype": np.dtype(np.int64),
+        }  # fmt: skip
+        picked = _call(call, f"maxpool{sizes}", lead, **changes)
+        indices = execute_call(picked, (norms.magnitudes(x),), None, backend).indices
+        return gather(along, indices, picked.geometry, window=False)
+    found = _norms(call, p, x, backend)
+    zero = found == 0
+    along *= norms.power(norms.magnitudes(x), p - 1)
+    changes = {"dtype": _WIDE, "division": replace(call.division, dtype=_WIDE)}
+    summed = _call(call, f"sumpool{sizes}", lead, **changes)
+    sums: np.ndarray = execute_call(summed, (along,), None, backend)
+    sums /= norms.power(found, p - 1)
+    sums[zero] = 0
+    return sums
 
 
 lppool1d = _norm("lppool1d", texts.NORM_1D)

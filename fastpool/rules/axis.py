@@ -84,6 +84,10 @@ class Axis:
         counts: np.ndarray = np.minimum(stops, self.kernel)
         return counts
 
+    def start(self, window: int) -> int:
+        """The position of a window's first tap, negative in the padding."""
+        return window * self.stride - self.pad_low
+
     def part(self, first: int, stop: int) -> tuple[int, int, Axis]:
         """The windows from `first` up to `stop`, with the cells that they reach alone.
 
@@ -94,9 +98,9 @@ class Axis:
         axis : Axis
             The same windows on these cells.
         """
-        start = first * self.stride - self.pad_low
+        start = self.start(first)
         low = max(start, 0)
-        high = min((stop - 1) * self.stride - self.pad_low + self.span, self.size)
+        high = min(self.start(stop - 1) + self.span, self.size)
         return (
             low,
             high,
@@ -166,9 +170,11 @@ class AdaptiveAxis(Axis):
     def counted_taps(self, padded: bool) -> np.ndarray:
         return self.tap_counts
 
+    def start(self, window: int) -> int:
+        return (self.first_window + window) * self.cells // self.windows - self.first_cell
+
     def part(self, first: int, stop: int) -> tuple[int, int, Axis]:
-        begin, last = self.first_window + first, self.first_window + stop - 1
-        low = int(shares(begin, 1, self.cells, self.windows)[0]) - self.first_cell
+        low, last = self.start(first), self.first_window + stop - 1
         high = int(_ends(last, 1, self.cells, self.windows)[0]) - self.first_cell
         return (
             low,
@@ -181,6 +187,14 @@ class AdaptiveAxis(Axis):
                 first_window=self.first_window + first,
             ),
         )
+
+    def reaching(self, low: int, high: int) -> tuple[int, int]:
+        first = (self.first_cell + low) * self.windows // self.cells - self.first_window
+        return max(first, 0), self.starting(high)
+
+    def starting(self, end: int) -> int:
+        before = -(-(self.first_cell + end) * self.windows // self.cells)
+        return min(before - self.first_window, self.output)
 
     @property
     def cell_windows(self) -> tuple[np.ndarray, np.ndarray]:

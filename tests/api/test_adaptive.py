@@ -132,6 +132,10 @@ def test_shares():
         assert axis.tap_counts.tolist() == [len(each) for each in right]
         assert axis.kernel == max(map(len, right))
         assert axis.overlapping == any(a.stop > b.start for a, b in itertools.pairwise(right))
+        for low, high in itertools.combinations(range(size + 1), 2):
+            have = [o for o, each in enumerate(right) if each.start < high and each.stop > low]
+            assert axis.reaching(low, high) == (have[0], have[-1] + 1)
+            assert axis.starting(high) == sum(each.start < high for each in right)
         if not axis.regular:
             firsts, counts = axis.cell_windows
             for cell in range(size):
@@ -142,6 +146,9 @@ def test_shares():
             assert (low, high) == (right[first].start, right[stop - 1].stop)
             assert (part.starts + low).tolist() == [each.start for each in right[first:stop]]
             assert part.tap_counts.tolist() == [len(each) for each in right[first:stop]]
+            have = [o for o, each in enumerate(right[first:stop]) if low in each]
+            assert part.reaching(0, 1) == (have[0], have[-1] + 1)
+            assert part.starting(part.size) == part.output
 
 
 def test_sizes_of_any_length():

@@ -4,7 +4,7 @@ import doctest
 import io
 import math
 import threading
-from itertools import pairwise, product
+from itertools import product
 from unittest import mock
 
 import numpy as np
@@ -51,17 +51,6 @@ def calls_of_chunks():
     return mock.patch.object(forward, "execute_call", wraps=forward.execute_call)
 
 
-@st.composite
-def chunks(draw, shape):
-    """Chunks along every axis, of any sizes."""
-    result = []
-    for size in shape:
-        cuts = draw(st.lists(st.integers(0, size), max_size=3))
-        edges = [0, *sorted(cuts), size]
-        result.append(tuple(b - a for a, b in pairwise(edges)))
-    return tuple(result)
-
-
 class TestAnyChunks:
     @pytest.mark.whole(backend="numba")
     @pytest.mark.whole
@@ -70,7 +59,7 @@ class TestAnyChunks:
         shape, arguments = case
         options = {"backend": backend}
         x = values(shape, dtype.name, data.draw(st.sampled_from(check.STYLES)))
-        chunked = da.from_array(x, chunks=data.draw(chunks(shape)))
+        chunked = da.from_array(x, chunks=data.draw(strategies.chunks(shape)))
         try:
             expected = fastpool.maxpool2d(x, **arguments, return_indices=True, **options)
         except ValueError as error:
@@ -88,9 +77,9 @@ class TestAnyChunks:
         gradient = values(expected.output.shape, dtype.name, "random", 1)
         rules = expected.indices, shape
         right = fastpool.maxpool2d_backward(gradient, *rules, **arguments, **options)
-        for wanted in (None, data.draw(chunks(shape))):
+        for wanted in (None, data.draw(strategies.chunks(shape))):
             result = adapter.maxpool2d_backward(
-                da.from_array(gradient, chunks=data.draw(chunks(gradient.shape))),
+                da.from_array(gradient, chunks=data.draw(strategies.chunks(gradient.shape))),
                 found.indices, shape, **arguments, **options, chunks=wanted,
             )  # fmt: skip
             assert result.chunks == wanted or wanted is None
@@ -114,8 +103,11 @@ class TestAnyChunks:
             rng = np.random.default_rng(data.draw(st.integers(0, 99)))
             indices = rng.integers(0, plane, indices.shape)
         arguments["output_size"] = shape
-        chunked = [da.from_array(a, chunks=data.draw(chunks(a.shape))) for a in (output, indices)]
-        wanted = data.draw(st.one_of(st.none(), chunks(shape)))
+        chunked = [
+            da.from_array(a, chunks=data.draw(strategies.chunks(a.shape)))
+            for a in (output, indices)
+        ]
+        wanted = data.draw(st.one_of(st.none(), strategies.chunks(shape)))
         try:
             expected = fastpool.maxunpool2d(output, indices, **arguments)
         except ValueError as error:

@@ -1,7 +1,6 @@
 """Sums and averages of Dask arrays, and gradients: the bits of the whole array in any chunks."""
 
 import inspect
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -99,17 +98,6 @@ def test_every_window(n, number, backend):
             check_all(x, arguments, options, size, (None, size))
 
 
-@st.composite
-def chunks(draw, shape):
-    """Chunks along every axis, of any sizes."""
-    result = []
-    for size in shape:
-        cuts = draw(st.lists(st.integers(0, size), max_size=3))
-        edges = [0, *sorted(cuts), size]
-        result.append(tuple(b - a for a, b in pairwise(edges)))
-    return tuple(result)
-
-
 @pytest.mark.whole(backend="numba")
 @given(st.data(), strategies.geometries(), strategies.dtypes(), st.booleans())
 def test_any_geometry_in_any_chunks(backend, data, geometry, dtype, large):
@@ -135,11 +123,16 @@ def test_any_geometry_in_any_chunks(backend, data, geometry, dtype, large):
             adapter.avgpool2d(da.from_array(x), **arguments)
         assert str(caught.value) == str(error)
         return
-    assert_chunked("avgpool2d", x, (), {**arguments, **options, **more}, data.draw(chunks(shape)))
-    assert_chunked("sumpool2d", x, (), {**arguments, **more}, data.draw(chunks(shape)))
+    assert_chunked(
+        "avgpool2d", x, (), {**arguments, **options, **more}, data.draw(strategies.chunks(shape))
+    )
+    assert_chunked("sumpool2d", x, (), {**arguments, **more}, data.draw(strategies.chunks(shape)))
     if name not in WHOLE:
         gradient = values(right.shape, name, style, 1)
-        sizes, wanted = data.draw(chunks(right.shape)), data.draw(chunks(shape))
+        sizes, wanted = (
+            data.draw(strategies.chunks(right.shape)),
+            data.draw(strategies.chunks(shape)),
+        )
         everything = {**arguments, **options}
         assert_chunked("avgpool2d_backward", gradient, (shape,), everything, sizes, (None, wanted))
 

@@ -1,5 +1,7 @@
 """Hypothesis strategies: geometries, valid or not, and arrays in every kind of memory."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -65,3 +67,14 @@ EMPTY = [
     ((7, 8, 0), "NHWC"),
     ((2, 0, 3, 7, 8, 0), "NHWC"),
 ]
+
+
+@st.composite
+def chunks(draw, shape):
+    """Chunks along every axis, of any sizes."""
+    result = []
+    for size in shape:
+        cuts = draw(st.lists(st.integers(0, size), max_size=3))
+        edges = [0, *sorted(cuts), size]
+        result.append(tuple(b - a for a, b in pairwise(edges)))
+    return tuple(result)

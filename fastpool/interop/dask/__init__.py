@@ -19,6 +19,20 @@ from ...dispatch import defaults
 from ...rules import arrays, calls
 from ...rules.members import FUNCTIONS
 from . import documents as texts
+from .adaptive import (
+    adaptive_avgpool1d,
+    adaptive_avgpool1d_backward,
+    adaptive_avgpool2d,
+    adaptive_avgpool2d_backward,
+    adaptive_avgpool3d,
+    adaptive_avgpool3d_backward,
+    adaptive_maxpool1d,
+    adaptive_maxpool1d_backward,
+    adaptive_maxpool2d,
+    adaptive_maxpool2d_backward,
+    adaptive_maxpool3d,
+    adaptive_maxpool3d_backward,
+)
 from .averages import (
     avgpool1d,
     avgpool1d_backward,
@@ -32,15 +46,29 @@ from .averages import (
 )
 from .forward import pooled
 from .halo import known
+from .norms import (
+    lppool1d,
+    lppool1d_backward,
+    lppool2d,
+    lppool2d_backward,
+    lppool3d,
+    lppool3d_backward,
+)
 from .scatter import scattered
 from .types import Pool, PoolBackward, Unpool
 
 __all__ = [
-    "PoolResult", "avgpool1d", "avgpool1d_backward", "avgpool2d", "avgpool2d_backward",
-    "avgpool3d", "avgpool3d_backward", "maxpool1d", "maxpool1d_backward", "maxpool2d",
+    "PoolResult", "adaptive_avgpool1d", "adaptive_avgpool1d_backward", "adaptive_avgpool2d",
+    "adaptive_avgpool2d_backward", "adaptive_avgpool3d", "adaptive_avgpool3d_backward",
+    "adaptive_maxpool1d", "adaptive_maxpool1d_backward", "adaptive_maxpool2d",
+    "adaptive_maxpool2d_backward", "adaptive_maxpool3d", "adaptive_maxpool3d_backward",
+    "avgpool1d", "avgpool1d_backward", "avgpool2d", "avgpool2d_backward", "avgpool3d",
+    "avgpool3d_backward", "lppool1d", "lppool1d_backward", "lppool2d", "lppool2d_backward",
+    "lppool3d", "lppool3d_backward", "maxpool1d", "maxpool1d_backward", "maxpool2d",
     "maxpool2d_backward", "maxpool3d", "maxpool3d_backward", "maxunpool1d", "maxunpool2d",
     "maxunpool3d", "minpool1d", "minpool1d_backward", "minpool2d", "minpool2d_backward",
-    "minpool3d", "minpool3d_backward", "sumpool1d", "sumpool2d", "sumpool3d",
+    "minpool3d", "minpool3d_backward", "modepool1d", "modepool2d", "modepool3d", "sumpool1d",
+    "sumpool2d", "sumpool3d",
 ]  # fmt: skip
 
 
@@ -148,3 +176,6 @@ minpool3d = _pool("minpool3d")
 minpool1d_backward = _backward("minpool1d_backward")
 minpool2d_backward = _backward("minpool2d_backward")
 minpool3d_backward = _backward("minpool3d_backward")
+modepool1d = _pool("modepool1d")
+modepool2d = _pool("modepool2d")
+modepool3d = _pool("modepool3d")

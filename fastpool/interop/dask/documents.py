@@ -50,6 +50,16 @@ EXAMPLES = {
     array([[ 0,  3],
            [18, 21]])
 """,
+    "adaptive_avgpool2d": """
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> import fastpool.interop.dask
+    >>> x = da.arange(36, chunks=36).reshape(6, 6).rechunk((4, 3))
+    >>> fastpool.interop.dask.adaptive_avgpool2d(x, (2, 4)).compute()
+    array([[ 6.5,  7.5,  9.5, 10.5],
+           [24.5, 25.5, 27.5, 28.5]])
+""",
     "avgpool2d": """
     Examples
     --------
@@ -91,6 +101,118 @@ kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, di
 dtype, backend"""
 )
 SUM = _AVERAGE % "kernel_size, stride, padding, ceil_mode, dilation, layout, dtype, backend"
+
+NORM = _AVERAGE % "norm_type, kernel_size, stride, ceil_mode, padding, dilation, layout, backend"
+
+_CHUNKS = """\
+chunks : optional
+        Those of the result, as `dask.array.zeros` takes them for `input_shape`: ``x.chunks``, say.
+        By default they end where the windows of a chunk of `grad_output` start."""
+
+_BACKWARD_ERRORS = """\
+ValueError, TypeError
+        As in `fastpool.%s`, and where the sizes of chunks are not known. For a block that
+        is a masked array, when it is computed."""
+
+NORM_BACKWARD = f"""`fastpool.{{backward}}` of Dask arrays.
+
+    Parameters
+    ----------
+    grad_output, x : dask.array.Array or array_like
+        As in `fastpool.{{backward}}`, chunked in any way.
+    norm_type, kernel_size, stride, ceil_mode, padding, dilation, layout, backend
+        As in `fastpool.{{backward}}`.
+    {_CHUNKS.replace("`input_shape`", "the shape of `x`")}
+
+    Returns
+    -------
+    grad_input : dask.array.Array, shape of `x`
+        A chunk visits all windows that reach it, with all of their cells.
+
+    Raises
+    ------
+    {_BACKWARD_ERRORS % "{backward}"}
+"""
+
+_ADAPTIVE_NOTES = """
+    Notes
+    -----
+    A task holds all cells of its windows: all of a plane's, if that is one window.
+"""
+
+ADAPTIVE = (
+    """`fastpool.{adaptive}` of a Dask array.
+
+    Parameters
+    ----------
+    x : dask.array.Array or array_like
+        The input, of known chunk sizes.
+    output_size, return_indices, layout, backend
+        As in `fastpool.{adaptive}`. The default backend is looked up here, not in the tasks.
+
+    Returns
+    -------
+    output : dask.array.Array
+        Each chunk of `x` becomes one of the windows that start in it, if there are any. Nothing is
+        computed yet.
+    PoolResult(output, indices)
+        With ``return_indices=True``: two arrays whose chunks are pooled once for both. Indices
+        count the cells of the whole plane.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `fastpool.{adaptive}`, and where the sizes of chunks are not known. For a block that
+        is a masked array, when it is computed.
+"""
+    + _ADAPTIVE_NOTES
+)
+
+ADAPTIVE_AVERAGE = (_AVERAGE % "output_size, layout, dtype, backend").replace(
+    "{pool}", "{adaptive}"
+) + _ADAPTIVE_NOTES
+
+ADAPTIVE_BACKWARD = f"""`fastpool.{{adaptive}}_backward` of Dask arrays.
+
+    Parameters
+    ----------
+    grad_output, indices : dask.array.Array or array_like
+        As in `fastpool.{{adaptive}}_backward`, chunked in any way.
+    input_shape, output_size, layout, backend
+        As in `fastpool.{{adaptive}}_backward`.
+    {_CHUNKS}
+
+    Returns
+    -------
+    grad_input : dask.array.Array, shape `input_shape`
+        A chunk visits all windows that reach it, in the order of the outputs.
+
+    Raises
+    ------
+    IndexError
+        When it is computed: an index names no cell of its own window.
+    {_BACKWARD_ERRORS % "{adaptive}_backward"}
+"""
+
+ADAPTIVE_AVERAGE_BACKWARD = f"""`fastpool.{{adaptive}}_backward` of a Dask array.
+
+    Parameters
+    ----------
+    grad_output : dask.array.Array or array_like
+        As in `fastpool.{{adaptive}}_backward`, chunked in any way.
+    input_shape, output_size, layout, backend
+        As in `fastpool.{{adaptive}}_backward`.
+    {_CHUNKS}
+
+    Returns
+    -------
+    grad_input : dask.array.Array, shape `input_shape`
+        A chunk visits all windows that reach it, in the order of the outputs.
+
+    Raises
+    ------
+    {_BACKWARD_ERRORS % "{adaptive}_backward"}
+"""
 
 AVERAGE_BACKWARD = """`fastpool.{backward}` of a Dask array.
 

@@ -25,14 +25,19 @@ from .halo import Halo, borders, joined, new_array, on_chunk, spatial, with_spat
 Part: TypeAlias = tuple[int, int, Axis]
 
 
-def pooled(call: Call, x: Any, backend: str) -> Any:
-    """The Dask array, or the two, of a pooling."""
+def pooled(call: Call, x: Any, backend: str, make: Any = None, given: tuple[Any, ...] = ()) -> Any:
+    """The Dask array, or the two, of a pooling.
+
+    `make` makes a chunk, by default with what the call computes; `given` is what else it takes.
+    """
+    if 0 in call.geometry.outputs:
+        return _empty(call, x)
     axes = call.geometry.axes
     windows = [
         _chunks(axis, sizes) for axis, sizes in zip(axes, spatial(call, x.chunks), strict=True)
     ]
     chunks = with_spatial(call, x.chunks, windows)
-    token = tokenize(x, call, backend)
+    token = tokenize(x, call, backend, *given)
     graph: dict[Any, Any] = {}
     made, halo = f"{call.name}-{token}", Halo(call, x, f"{call.name}-halo-{token}", graph)
     parts = [
@@ -43,13 +48,20 @@ def pooled(call: Call, x: Any, backend: str) -> Any:
         numbers = zip(parts, spatial(call, key), strict=True)
         reached = tuple(along[number] for along, number in numbers)
         pieces = halo.pieces(key, [(low, high) for low, high, _ in reached])
-        graph[(made, *key)] = partial(_pool, call, reached, backend), pieces
+        graph[(made, *key)] = partial(make or _pool, call, reached, backend, *given), pieces
     if call.index_dtype is None:
         ((_, dtype),) = call.results
         return new_array(graph, made, chunks, dtype, [x])
     both = HighLevelGraph.from_collections(made, graph, dependencies=[x])
     kinds = call.dtype, call.index_dtype
     return PoolResult(*(_result(both, made, i, chunks, kind) for i, kind in enumerate(kinds)))
+
+
+def _empty(call: Call, x: Any) -> Any:
+    """What there is of no windows, as adaptive pooling may be asked for."""
+    chunks = with_spatial(call, x.chunks, [(output,) for output in call.geometry.outputs])
+    made = [da.empty(shape, dtype=dtype, chunks=chunks) for shape, dtype in call.results]
+    return PoolResult(*made) if len(made) == 2 else made[0]
 
 
 def _chunks(axis: Axis, sizes: Sequence[int]) -> tuple[int, ...]:

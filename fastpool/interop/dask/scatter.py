@@ -15,7 +15,7 @@ from ...rules.call import Call
 from ...rules.indices import unraveled
 from .halo import Halo, joined, new_array, on_chunk, spatial, with_spatial
 from .strays import cells_of, collected, entries, search
-from .targets import Target, cut_to, normalized, targets
+from .targets import Target, cut_to, normalized, parts_of, targets
 
 
 def scattered(call: Call, values: Any, indices: Any, chunks: Any, backend: str) -> Any:
@@ -50,11 +50,10 @@ def _fill(
     call: Call, target: Target, backend: str, values: Any, indices: Any, strays: Any = None
 ) -> np.ndarray:
     """A chunk of a gradient, or of what is unpooled: in the order of the outputs, strays too."""
-    some = all(first < stop for first, stop in target.windows)
     found = []
     if strays is not None and strays[1].size:
         found.append(_those_in(call, target, strays))
-    if some:
+    if target.reached:
         values = joined(call, call.function.inputs[0], values)
         codes = joined(call, "indices", indices)
         if not found:
@@ -77,8 +76,7 @@ def _own(
     call: Call, target: Target, backend: str, values: np.ndarray, codes: np.ndarray
 ) -> np.ndarray:
     """A chunk, if no index leads out of its window: of all that the windows reach, its part."""
-    pairs = zip(call.geometry.axes, target.windows, strict=True)
-    parts = [axis.part(*windows) for axis, windows in pairs]
+    parts = parts_of(call, target.windows)
     chunk = on_chunk(call, tuple(axis for _, _, axis in parts), values, np.dtype(np.int64))
     chunk.check_indices(codes.shape, codes.dtype)
     if min(high - low for low, high, _ in parts) < 1:  # beyond the plane, as unpooling may have

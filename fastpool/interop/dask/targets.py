@@ -22,6 +22,11 @@ class Target(NamedTuple):
     shape: tuple[int, ...]
     start: tuple[int, ...]  # the position of the first of the windows in the whole array
 
+    @property
+    def reached(self) -> bool:
+        """Whether there are such windows."""
+        return all(first < stop for first, stop in self.windows)
+
 
 def normalized(call: Call, values: Any, chunks: Any) -> Any:
     """The chunks of a result: those asked for, or those that suit the chunks of the values."""
@@ -33,7 +38,7 @@ def normalized(call: Call, values: Any, chunks: Any) -> Any:
 
 def _chunks(axis: Axis, sizes: Sequence[int]) -> tuple[int, ...]:
     """Chunks of the cells that end where the windows of the next chunk start."""
-    starts = [stop * axis.stride - axis.pad_low for stop in accumulate(sizes)][:-1]
+    starts = [axis.start(stop) for stop in [*accumulate(sizes)][:-1]]
     stops = [*(min(max(start, 0), axis.size) for start in starts), axis.size]
     return tuple(stop - first for first, stop in pairwise((0, *stops)) if stop > first)
 
@@ -47,6 +52,12 @@ def targets(call: Call, chunks: Any) -> Iterator[tuple[tuple[int, ...], Target]]
         windows = tuple(axis.reaching(*pair) for axis, pair in zip(axes, cells, strict=True))
         start = with_spatial(call, [low for low, _ in limits], [first for first, _ in windows])
         yield key, Target(cells, windows, tuple(b - a for a, b in limits), start)
+
+
+def parts_of(call: Call, windows: Sequence[tuple[int, int]]) -> list[tuple[int, int, Axis]]:
+    """`Axis.part` of some windows, along each axis."""
+    pairs = zip(call.geometry.axes, windows, strict=True)
+    return [axis.part(*limits) for axis, limits in pairs]
 
 
 def cut_to(

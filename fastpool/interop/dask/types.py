@@ -7,6 +7,7 @@ from typing import Any, Protocol, SupportsIndex
 
 from numpy.typing import DTypeLike
 
+from ...api.adaptive import OutputSize
 from ...api.types import BackendName, Entries, IndexFormat, Layout, Padding
 
 
@@ -125,5 +126,102 @@ class Sum(Protocol):
         dilation: Entries = 1,
         layout: Layout = ...,
         dtype: DTypeLike | None = None,
+        backend: BackendName | None = None,
+    ) -> Any: ...
+
+
+class AdaptivePool(Protocol):
+    """An adaptive forward pass that can return indices."""
+
+    def __call__(
+        self,
+        x: Any,
+        output_size: OutputSize,
+        return_indices: bool = False,
+        *,
+        layout: Layout = ...,
+        backend: BackendName | None = None,
+    ) -> Any: ...
+
+
+class AdaptivePoolBackward(Protocol):
+    """The gradient of such a forward pass."""
+
+    def __call__(
+        self,
+        grad_output: Any,
+        indices: Any,
+        input_shape: Sequence[SupportsIndex],
+        output_size: OutputSize,
+        *,
+        layout: Layout = ...,
+        chunks: Any = None,
+        backend: BackendName | None = None,
+    ) -> Any: ...
+
+
+class AdaptiveAverage(Protocol):
+    """An adaptive forward pass that averages."""
+
+    def __call__(
+        self,
+        x: Any,
+        output_size: OutputSize,
+        *,
+        layout: Layout = ...,
+        dtype: DTypeLike | None = None,
+        backend: BackendName | None = None,
+    ) -> Any: ...
+
+
+class AdaptiveAverageBackward(Protocol):
+    """The gradient of such a forward pass."""
+
+    def __call__(
+        self,
+        grad_output: Any,
+        input_shape: Sequence[SupportsIndex],
+        output_size: OutputSize,
+        *,
+        layout: Layout = ...,
+        chunks: Any = None,
+        backend: BackendName | None = None,
+    ) -> Any: ...
+
+
+class Norm(Protocol):
+    """A forward pass that takes norms."""
+
+    def __call__(
+        self,
+        x: Any,
+        norm_type: float,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        ceil_mode: bool = False,
+        *,
+        padding: Padding = 0,
+        dilation: Entries = 1,
+        layout: Layout = ...,
+        backend: BackendName | None = None,
+    ) -> Any: ...
+
+
+class NormBackward(Protocol):
+    """The gradient of such a forward pass."""
+
+    def __call__(
+        self,
+        grad_output: Any,
+        x: Any,
+        norm_type: float,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        ceil_mode: bool = False,
+        *,
+        padding: Padding = 0,
+        dilation: Entries = 1,
+        layout: Layout = ...,
+        chunks: Any = None,
         backend: BackendName | None = None,
     ) -> Any: ...

@@ -8,6 +8,7 @@ needs another of XLA's threads, and where all of these are in callbacks, no call
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,8 @@ from jax.extend.mlir import ir
 from jax.extend.mlir.dialects import stablehlo as hlo
 from jax.interpreters import ad, batching, mlir
 
+from ...process.underflow import gradual_underflow
+from ...rules.members import FUNCTIONS
 from . import host
 from .host import Pooling, Types
 
@@ -68,9 +71,11 @@ def _primitive(
         ]
 
         def call(*arrays: np.ndarray) -> list[np.ndarray]:
+            with gradual_underflow():  # which XLA's threads have not
+                results = function(pooling, *arrays)
             return [
                 result.view(np.uint32).reshape(*result.shape, 2) if _is_wide(result) else result
-                for result in function(pooling, *arrays)
+                for result in results
             ]
 
         results, _, _ = mlir.emit_python_callback(
@@ -107,6 +112,9 @@ gather_p = _primitive("gather", host.gather, host.gather_types)
 scatter_p = _primitive("scatter", host.scatter, host.scatter_types)
 average_p = _primitive("average", host.average, host.average_types)
 spread_p = _primitive("spread", host.spread, host.spread_types)
+norm_p = _primitive("norm", host.norm, host.norm_types)
+norm_tangent_p = _primitive("norm_tangent", host.norm_tangent, host.norm_tangent_types)
+norm_gradient_p = _primitive("norm_gradient", host.norm_gradient, host.norm_gradient_types)
 
 
 def _differentiate_with_codes(primals: Any, tangents: Any, *, pooling: Pooling) -> Any:
@@ -121,14 +129,24 @@ def _differentiate(primals: Any, tangents: Any, *, pooling: Pooling) -> Any:
     return outputs[:1], tangents[:1]
 
 
-def _define_derivatives(primitive: Primitive, transposed: Primitive) -> None:
-    """Those of an operation that is linear in its last operand."""
+def _define_derivatives(
+    primitive: Primitive, transposed: Primitive, formula: Callable[..., Any] | None = None
+) -> None:
+    """Those of an operation that is linear in its last operand.
+
+    The other one is of codes; or `formula` computes the same by operations that JAX differentiates.
+    For p of 1 or infinity, its derivative is 0 almost everywhere.
+    """
 
     def differentiate(primals: Any, tangents: Any, *, pooling: Pooling) -> Any:
-        return tuple(
-            primitive.bind(primals[0], operand, pooling=pooling)
-            for operand in (primals[1], tangents[1])
-        )
+        first, second = primals
+        outputs, parts = primitive.bind(first, second, pooling=pooling), []
+        if type(tangents[1]) is not ad.Zero:
+            parts += primitive.bind(first, tangents[1], pooling=pooling)
+        if type(tangents[0]) is not ad.Zero and formula is not None and 1 < pooling.p < np.inf:
+            changed = partial(formula, second=second, pooling=pooling)
+            parts.append(jax.jvp(changed, (first,), (tangents[0],))[1])
+        return outputs, [sum(parts[1:], parts[0])] if parts else [jnp.zeros_like(outputs[0])]
 
     def transpose(cotangents: Any, codes: Any, operand: Any, *, pooling: Pooling) -> Any:
         (cotangent,) = cotangents
@@ -159,9 +177,51 @@ def _define_linear(primitive: Primitive, transposed: Primitive) -> None:
     ad.primitive_transposes[primitive] = transpose
 
 
+def _powers(x: Any, pooling: Pooling) -> tuple[Any, Any, Any]:
+    """Powers p - 1 of cells, with their signs; those of the norms; and where norms are 0."""
+    p = pooling.p
+    (norms,) = norm_p.bind(x, pooling=pooling)
+    zero = norms == 0
+    return x * jnp.abs(x) ** (p - 2), jnp.where(zero, 1, norms) ** (p - 1), zero
+
+
+def _sums(pooling: Pooling, dtype: Any) -> Pooling:
+    """The sums over the windows of norms."""
+    call = pooling.call
+    assert call.division is not None
+    function = FUNCTIONS[f"sumpool{call.function.dimensions}d"]
+    division = replace(call.division, dtype=np.dtype(dtype))
+    return Pooling(
+        replace(call, function=function, dtype=np.dtype(dtype), division=division), pooling.backend
+    )
+
+
+def _tangent_formula(first: Any, *, second: Any, pooling: Pooling) -> Any:
+    """The derivatives of norms along a tangent."""
+    cells, norms, zero = _powers(first, pooling)
+    (sums,) = average_p.bind(cells * second, pooling=_sums(pooling, second.dtype))
+    return jnp.where(zero, 0, sums / norms)
+
+
+def _gradient_formula(first: Any, *, second: Any, pooling: Pooling) -> Any:
+    """What each cell gets of a gradient of norms."""
+    cells, norms, zero = _powers(first, pooling)
+    passed = jnp.where(zero, 0, second / norms)
+    (spread,) = spread_p.bind(passed, pooling=_sums(pooling, second.dtype))
+    return cells * spread
+
+
+def _differentiate_norm(primals: Any, tangents: Any, *, pooling: Pooling) -> Any:
+    outputs = norm_p.bind(*primals, pooling=pooling)
+    return outputs, norm_tangent_p.bind(*primals, *tangents, pooling=pooling)
+
+
 ad.primitive_jvps[pool_p] = _differentiate
 ad.primitive_jvps[pool_with_codes_p] = _differentiate_with_codes
 _define_derivatives(gather_p, scatter_p)
 _define_derivatives(scatter_p, gather_p)
 _define_linear(average_p, spread_p)
 _define_linear(spread_p, average_p)
+ad.primitive_jvps[norm_p] = _differentiate_norm
+_define_derivatives(norm_tangent_p, norm_gradient_p, _tangent_formula)
+_define_derivatives(norm_gradient_p, norm_tangent_p, _gradient_formula)

@@ -1,17 +1,17 @@
 """fastpool's functions inside the caller's own ``@njit`` functions.
 
 After ``import fastpool.interop.jitted``, and without it where fastpool is installed (Numba loads
-its extensions by itself), `fastpool.maxpool2d`, `fastpool.minpool2d`, `fastpool.avgpool2d`, their
-``_backward``, `fastpool.maxunpool2d`, `fastpool.sumpool2d` and those of other numbers of axes can
-be called in nopython code, with the same results to the bit and the same exceptions. A call uses
-one thread and no lock: inside a ``prange``, every thread has its own.
+its extensions by itself), all functions that pool, unpool and pass gradients back can be called in
+nopython code, with the same results to the bit and the same exceptions. A call uses one thread and
+no lock: inside a ``prange``, every thread has its own.
 
 The first call of its kind, by arguments, shapes and strides, is answered in Python, which checks
 everything, compiles kernels or loads them from disk, and notes down how they are run. Further
 calls find that note in a table of the compiled code's own, and run the kernels by themselves. What
 one kernel does not do in place is answered in Python each time: gradients of bools, arrays of so
-many axes and strides that the Numba backend copies them, exact averages of large integers, and
-gradients of averages that are divided in a pass of their own.
+many axes and strides that the Numba backend copies them, exact averages of large integers,
+gradients of averages that are divided in a pass of their own, those of adaptive windows that are
+not alike, and norms.
 
 Known at compile time must be: `return_indices`, `index_format`, `layout`, `dtype` and `backend`.
 """
@@ -27,7 +27,7 @@ from ...rules.arguments import check_flag
 from ...rules.call import Function
 from ...rules.members import FUNCTIONS
 from ...rules.operation import NORM, SUM
-from . import averages
+from . import adaptive, averages, norms
 from .answer import answer_of
 from .constants import Constants, check_arrays, constant, form_of, index_type, layout_of
 
@@ -112,19 +112,24 @@ def _overload_unpool(function: Function) -> None:
         return unpool
 
 
+# By what a function does, whether it picks a cell, and whether its windows are adaptive.
 _OVERLOADS = {
-    "forward": _overload_pool,
-    "backward": _overload_backward,
-    "unpool": _overload_unpool,
+    ("forward", True, False): _overload_pool,
+    ("backward", True, False): _overload_backward,
+    ("unpool", True, False): _overload_unpool,
+    ("forward", False, False): averages.overload_average,
+    ("backward", False, False): averages.overload_backward,
+    ("forward", True, True): adaptive.overload_pool,
+    ("backward", True, True): adaptive.overload_backward,
+    ("forward", False, True): adaptive.overload_average,
+    ("backward", False, True): adaptive.overload_average_backward,
 }
+_OF_NORMS = {"forward": norms.overload_norm, "backward": norms.overload_backward}
 for _function in FUNCTIONS.values():
-    if _function.adaptive or _function.operation is NORM:  # which jitted code does not have yet
-        continue
-    if _function.operation.picks_cell:
-        _OVERLOADS[_function.part](_function)
-    elif _function.operation is SUM:
+    if _function.operation is SUM:
         averages.overload_sum(_function)
-    elif _function.part == "forward":
-        averages.overload_average(_function)
+    elif _function.operation is NORM:
+        _OF_NORMS[_function.part](_function)
     else:
-        averages.overload_backward(_function)
+        _kind = _function.part, _function.operation.picks_cell, _function.adaptive
+        _OVERLOADS[_kind](_function)

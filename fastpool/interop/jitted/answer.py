@@ -12,6 +12,8 @@ from numba import objmode
 from numba.extending import overload, register_jitable
 from numba.np.numpy_support import as_dtype
 
+from ...rules.members import FUNCTIONS
+from ...rules.operation import NORM
 from .constants import Constants
 from .notes import answer_in_python, sources_of_code
 from .words import (
@@ -56,7 +58,8 @@ def _compiled_answer(constants, inputs, arguments, out):
     output_type = types.Array(numba.from_dtype(result), array.ndim, "C")
     if index_type:
         indices_type = types.Array(numba.from_dtype(index_dtype), array.ndim, "C")
-    fresh, repeats = isinstance(out, types.NoneType), _is_plain(arguments)
+    fresh = isinstance(out, types.NoneType)
+    repeats = _is_plain(arguments) and FUNCTIONS[constants.name].operation is not NORM
     if not fresh:
         outs = tuple(out) if isinstance(out, types.BaseTuple) else (out,)
         if len(outs) == (2 if index_type else 1) and _are_arrays(outs):

@@ -13,9 +13,9 @@ from ...process.cache_folders import source_digest
 from ...process.threads import one_thread
 from ...rules import calls
 from ...rules.arrays import storage_of
-from ...rules.call import Call
+from ...rules.call import Call, Function
 from ...rules.members import FUNCTIONS
-from ...rules.operation import SUM
+from ...rules.operation import NORM, SUM
 from .constants import Constants
 
 _MOST = 4096  # notes, after which Python answers calls of any further kind
@@ -42,15 +42,16 @@ def answer_in_python(
     name, index_type = constants.name, constants.index_type
     function = FUNCTIONS[name]
     options: dict[str, Any] = {"layout": constants.layout, "out": out}
-    given = arguments
+    named = _named(function)
+    given = arguments[: len(arguments) - len(named)]
+    options.update(zip(named, arguments[len(given) :], strict=True))
     if function.operation.picks_cell:
-        options["index_format"] = constants.form
+        if not function.adaptive:
+            options["index_format"] = constants.form
         if function.part == "forward":
-            given = (*arguments, bool(index_type))
-    elif function.part == "forward":
+            given = (*given, bool(index_type))
+    elif function.part == "forward" and function.operation is not NORM:
         options["dtype"] = constants.result
-    if not function.operation.picks_cell or function.part == "unpool":
-        given, options["dilation"] = arguments[:-1], arguments[-1]
     with one_thread():
         result = getattr(fastpool, name)(*inputs, *given, **options, backend=table.COMPILED)
         output, indices = result if isinstance(result, tuple) else (result, None)
@@ -63,6 +64,15 @@ def answer_in_python(
         if key is not None and sources == sources_of_code() and output.size:
             note = _note(constants, inputs, arguments, output, indices, key)
     return output, indices, note
+
+
+def _named(function: Function) -> tuple[str, ...]:
+    """The last of the arguments: those that a function takes by their names alone."""
+    if function.adaptive:
+        return ()
+    if function.operation is NORM:
+        return "padding", "dilation"
+    return () if function.operation.picks_cell and function.part != "unpool" else ("dilation",)
 
 
 def _note(
@@ -99,6 +109,8 @@ def _call(
     rules: tuple[Any, ...]
     form, layout = constants.form, constants.layout
     function, x = FUNCTIONS[constants.name], inputs[0]
+    if function.adaptive:
+        return _adaptive_call(constants, inputs, arguments)
     if not function.operation.picks_cell:
         if function.part == "backward":
             rules = *arguments, layout
@@ -114,3 +126,24 @@ def _call(
     if function.part == "backward":
         return calls.backward(function, *kinds, *rules)
     return calls.unpool(function, x.shape, *kinds, *rules)
+
+
+def _adaptive_call(
+    constants: Constants,
+    inputs: tuple[np.ndarray, ...],
+    arguments: tuple[Any, ...],
+) -> Call:
+    """The same of adaptive windows."""
+    function, x, layout = FUNCTIONS[constants.name], inputs[0], constants.layout
+    if function.part == "backward":
+        input_shape, output_size = arguments
+        if function.operation.picks_cell:
+            kinds = x.dtype, inputs[1].dtype
+            return calls.adaptive_backward(function, *kinds, input_shape, output_size, layout)
+        return calls.adaptive_average_backward(function, x.dtype, input_shape, output_size, layout)
+    rules: tuple[Any, ...] = x.shape, x.dtype, *arguments
+    if function.operation.picks_cell:
+        rules = *rules, bool(constants.index_type), layout
+        return calls.adaptive(function, "x", *rules)
+    rules = *rules, layout, np.dtype(constants.result)
+    return calls.adaptive_average(function, "x", *rules)

@@ -1,0 +1,51 @@
+"""Gradual underflow, in threads where others have switched it off.
+
+Frameworks let their threads take subnormal numbers for zeros, which are then neither larger than
+zero nor summed: results would depend on who calls. What NumPy and compiled code do is a matter of
+the thread's floating-point environment, which C's library saves and sets.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+_WORDS = 8  # of 64 bits, for an environment: more than any platform needs
+
+
+@contextmanager
+def gradual_underflow() -> Iterator[None]:
+    """Within it, this thread computes as IEEE 754 says; nothing changes on unknown platforms."""
+    found = _functions()
+    if found is None:
+        yield
+        return
+    save, restore, default = found
+    kept = (ctypes.c_uint64 * _WORDS)()
+    save(kept)
+    restore(default)
+    try:
+        yield
+    finally:
+        restore(kept)
+
+
+@cache
+def _functions() -> tuple[Any, Any, Any] | None:
+    """``fegetenv``, ``fesetenv``, and the address of the default environment."""
+    try:
+        library = ctypes.PyDLL(None)
+        save, restore = library.fegetenv, library.fesetenv
+        if sys.platform == "darwin":
+            default: Any = ctypes.byref((ctypes.c_uint64 * _WORDS).in_dll(library, "_FE_DFL_ENV"))
+        elif sys.platform == "linux":
+            default = ctypes.c_void_p(-1)
+        else:
+            return None
+    except (AttributeError, OSError, TypeError, ValueError):
+        return None
+    return save, restore, default
