@@ -316,11 +316,8 @@ def _functions(setup: ForwardSetup) -> dict[int, int]:
 def _block_functions(setup: ForwardSetup, values: Any, indices: Any) -> dict[int, int]:
     """Those of the walk in blocks."""
     block = setup.block
-    found = {
-        table.POOL_ROWS: address(
-            pool_rows, x=values, output=values, places=indices, block=pack(block)
-        )
-    }
+    kinds = {"x": values, "output": values, "places": indices}
+    found = {table.POOL_ROWS: address(pool_rows, **kinds, block=pack(block))}
     if block.code_size:
         codes = Cells(CODES[block.code_size], setup.choice.lanes)
         found[table.FILL_TABLES] = address(fill_names, codes=codes)
