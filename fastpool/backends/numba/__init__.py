@@ -29,7 +29,7 @@ from .memory import place_of
 from .picks import CheckedPlan, PickSetup
 from .plan import Plan
 from .scatter import ScatterSetup
-from .sums import SumPlan
+from .sums import plan_sums
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
     raise ImportError("NUMBA_DISABLE_JIT is set, and vectors exist in compiled code alone")
@@ -201,7 +201,7 @@ class SummedPlan(Plan):
 def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
     """How to answer a call."""
     if call.division is not None:
-        return SumPlan(call, storages)
+        return plan_sums(call, storages)
     if call.part == "forward":
         return ForwardPlan(call, storages)
     made = ScatterPlan(call, storages)

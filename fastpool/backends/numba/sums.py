@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from ...rules.axis import Axis
 from ...rules.call import Call
 from ...rules.geometry import Geometry
 from ...rules.quotients import halves, rounded_quotients
+from ...rules.sums import Division
 from ..protocol import Entry
 from .blocks import sums_in_blocks
 from .compile.launch import NO_INDICES, Launch, prepare_drivers, run
@@ -26,155 +28,82 @@ from .together import small_planes
 from .vectors.types import BYTES
 
 
-class SumPlan(Plan):
-    """A call of sums or averages, or of the gradient of the average."""
+def plan_sums(call: Call, storages: tuple[Storage, ...]) -> Plan:
+    """How to answer a call of sums or averages, or of the gradient of the average."""
+    geometry, division = call.geometry, call.division
+    assert division is not None
+    total, large = rules.exact_sums(call.dtype, division, math.prod(geometry.kernel))
+    if large:
+        return QuotientPlan(call, storages)
+    if call.part == "forward" and not geometry.regular and total.kind == "f":
+        trees = rules.trees([rules.window_reach(axis).counts for axis in geometry.axes])
+        if trees is not None and trees.any():
+            return MixedPlan(call, storages, trees)
+    return SumPlan(call, storages, rules.in_order(geometry, call.part == "backward"))
 
-    def __init__(self, call: Call, storages: tuple[Storage, ...]) -> None:
+
+class SumPlan(Plan):
+    """Sums or averages, or the gradient of the average: passes one after the other.
+
+    Parameters
+    ----------
+    call : Call
+        Such a call.
+    storages : tuple of Storage
+        Of the array that is read, and of the result.
+    ordered : bool
+        Whether all is added one after the other, or as trees.
+    """
+
+    def __init__(self, call: Call, storages: tuple[Storage, ...], ordered: bool) -> None:
         division = call.division
         assert division is not None
-        self._call, self._division = call, division
         geometry, result = call.geometry, division.dtype
         source, target = (place_of(storage, geometry) for storage in storages)
         backward = call.part == "backward"
-        self._ordered = rules.in_order(geometry, backward)
-        self._counts = rules.counted_taps(geometry, division)
-        # NumPy divides what is not exact in float64, and rounds float64 to 16 bits.
-        total, self._large = rules.exact_sums(call.dtype, division, math.prod(geometry.kernel))
-        self._total = total
-        self._blocks = not backward and geometry.regular and sums_in_blocks(call)
-        dense = self._blocks or source.memory.dense(geometry.channels)
-        self._copied = source.copied or not dense
+        total, _ = rules.exact_sums(call.dtype, division, math.prod(geometry.kernel))
+        blocks = not backward and geometry.regular and sums_in_blocks(call)
+        self._copied = source.copied or not (blocks or source.memory.dense(geometry.channels))
         memory = source.memory
         if self._copied:
-            sizes = geometry.outputs if backward else geometry.sizes
-            memory = _in_order(geometry, sizes)
-        written = result
-        if is_half(result) and total != np.float32:
-            written = np.dtype(np.float64)
-        if self._large:
-            written = total = np.dtype(np.int64)
-        self._written = written
-        self._kept = written == result and not (target.copied or self._large)
+            memory = _in_order(geometry, geometry.outputs if backward else geometry.sizes)
+        # NumPy rounds float64 to 16 bits.
+        wide = is_half(result) and total != np.float32
+        self._written = np.dtype(np.float64) if wide else result
+        self._kept = self._written == result and not target.copied
         if not self._kept:
-            target = place_of(Storage.in_order(storages[1].shape, written), geometry)
-        self._small: np.ndarray | None = None  # of windows that vary, those that are no trees
-        self._halves: list[np.dtype[Any]] = []
-        self._passes: list[Summing | ForwardSetup | PullSetup] = []
-        self._launches: list[Launch] | None = None
-        pulled = backward and sums_pull(call, (target.memory, memory))
-        if pulled and not _fits_lanes(geometry, (target.memory, memory), total):
-            self._passes.append(PullSetup(call, (memory, target.memory)))
-        elif backward:
-            self._plan_backward(total, memory, target.memory)
-        else:
-            counts = [ONE] * len(geometry.axes) if self._large else self._counts
+            target = place_of(Storage.in_order(storages[1].shape, self._written), geometry)
+        self._total, self._launches = total, list[Launch]()
+        memories, pair = (memory, target.memory), (target.memory, memory)
+        self._passes: list[Summing | ForwardSetup | PullSetup]
+        if blocks:
+            self._passes = [ForwardSetup(call, memories)]
+        elif not backward:
+            dtypes = call.dtype, total, self._written
             reaches = [rules.window_reach(axis) for axis in geometry.axes]
-            dtypes = call.dtype, total, written
-            if self._blocks:
-                self._passes.append(ForwardSetup(call, (memory, target.memory)))
-            elif self._large and call.dtype.itemsize == 8:
-                # Halves of 32 bits: the high ones have a sign if the integers have one.
-                self._halves = [np.dtype(np.uint32), np.dtype(f"{call.dtype.kind}4")]
-                memory = _in_order(geometry, geometry.sizes)
-                for half in self._halves:
-                    dtypes = half, total, written
-                    self._passes.append(
-                        Summing(
-                            geometry,
-                            reaches,
-                            counts,
-                            self._ordered,
-                            dtypes,
-                            (memory, target.memory),
-                        )
-                    )
-            else:
-                if not (self._ordered or geometry.regular) and total.kind == "f":
-                    large = rules.trees([reach.counts for reach in reaches])
-                    if large is not None:
-                        self._small = ~large if geometry.channels_last else ~large[..., 0]
-                        apart = memory, _in_order(geometry, geometry.outputs)
-                        self._passes.append(Summing(geometry, reaches, counts, True, dtypes, apart))
-                self._passes.append(
-                    Summing(
-                        geometry, reaches, counts, self._ordered, dtypes, (memory, target.memory)
-                    )
-                )
-        self.reason = self._passes[-1].reason
-
-    def _plan_backward(self, total: np.dtype[Any], source: Memory, target: Memory) -> None:
-        """What each window passes on, where it is divided; then the sums of that.
-
-        Where cells have one window at most, its gradient is divided as it becomes the cell's.
-        """
-        call, geometry, counts = self._call, self._call.geometry, self._counts
-        dtype, reaches = call.dtype, [rules.cell_reach(axis) for axis in geometry.axes]
-        if max(reach.most for reach in reaches) <= 1 and all(along[0] > 0 for along in counts):
-            counts = [_of_cells(*pair) for pair in zip(counts, reaches, strict=True)]
+            counts = rules.counted_taps(geometry, division)
+            self._passes = [Summing(geometry, reaches, counts, ordered, dtypes, memories)]
+        elif sums_pull(call, pair) and not _fits_lanes(geometry, pair, total):
+            self._passes = [PullSetup(call, memories)]
         else:
-            if any((along != 1).any() for along in counts) or dtype != total:
-                whole = _in_order(geometry, geometry.outputs)
-                axes = tuple(
-                    Axis(axis.output, axis.output, 1, 1, 1, 0, 0) for axis in geometry.axes
-                )
-                windows = [rules.window_reach(axis) for axis in axes]
-                divided = replace(geometry, axes=axes)
-                dtypes = dtype, total, total
-                self._passes.append(
-                    Summing(divided, windows, counts, True, dtypes, (source, whole))
-                )
-                source, dtype = whole, total
-            counts = [ONE] * len(reaches)
-        axes = tuple(
-            Axis(reach.size, axis.size, reach.most, 1, reach.step, -_first(reach), 0)
-            for reach, axis in zip(reaches, geometry.axes, strict=True)
-        )
-        dtypes = dtype, total, self._division.dtype
-        memories = source, target
-        self._passes.append(
-            Summing(replace(geometry, axes=axes), reaches, counts, self._ordered, dtypes, memories)
-        )
+            self._passes = list(_gradient_passes(call, memories, total, ordered))
+        self.reason = self._passes[-1].reason
 
     def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> None:
         """Fill the output."""
-        launches = self._launches or self._launched()
+        launches = self._launched()
         (x,), (output,) = inputs, outputs
         if self._copied:
             x = x.astype(x.dtype.newbyteorder("="), order="C")
         made = output if self._kept else np.empty(output.shape, self._written)
-        if self._halves:
-            words = np.ascontiguousarray(x)[..., np.newaxis].view(np.uint32)
-            parts = []
-            for number, launch in enumerate(launches):
-                half = np.ascontiguousarray(words[..., number]).view(self._halves[number])
-                part = np.empty(output.shape, np.int64)
-                run(launch, half, part, NO_INDICES)
-                parts.append(part)
-            output[...] = self._quotients(parts[1], parts[0])
-            return
-        if self._small is not None:
-            small = np.empty(output.shape, self._written)
-            run(launches[0], x, small, NO_INDICES)
-            run(launches[1], x, made, NO_INDICES)
-            np.copyto(made, small, where=self._small)
-            launches = []
-        elif len(launches) == 2:
+        if len(launches) == 2:
             passed = np.empty(x.shape, self._total)
             run(launches[0], x, passed, NO_INDICES)
             x = passed
-        if launches:
-            run(launches[-1], x, made, NO_INDICES)
-        if self._large:
-            output[...] = self._quotients(*halves(made))
-        elif made is not output:
+        run(launches[-1], x, made, NO_INDICES)
+        if made is not output:
             with np.errstate(all="ignore"):
                 output[...] = made.astype(output.dtype)
-
-    def _quotients(self, high: np.ndarray, low: np.ndarray) -> np.ndarray:
-        divisors = rules.products(self._counts)
-        if not self._call.geometry.channels_last:
-            divisors = divisors[..., 0]
-        return rounded_quotients(high, low, divisors, self._division.dtype)
 
     def prepare(self, complete: bool) -> None:
         """Compile, or load, what `run` needs."""
@@ -183,15 +112,122 @@ class SumPlan(Plan):
 
     def entry(self) -> Entry | None:
         """Machine code for one thread that needs no Python, or None."""
-        if self._copied or not self._kept or self._large or len(self._passes) > 1:
+        if self._copied or not self._kept or len(self._passes) > 1:
             return None
         (launch,) = self._launched()
         return Entry(launch.address, launch.table, launch.scratch, launch.rows)
 
     def _launched(self) -> list[Launch]:
-        if self._launches is None:
+        if not self._launches:
             self._launches = [each.launch() for each in self._passes]
         return self._launches
+
+
+class MixedPlan(Plan):
+    """Adaptive averages of which some are trees, and the smaller ones are not: both are made."""
+
+    def __init__(self, call: Call, storages: tuple[Storage, ...], trees: np.ndarray) -> None:
+        self._small = ~trees if call.geometry.channels_last else ~trees[..., 0]
+        in_order = Storage.in_order(storages[1].shape, storages[1].dtype)
+        self._trees = SumPlan(call, storages, False)
+        self._others = SumPlan(call, (storages[0], in_order), True)
+        self.reason = self._trees.reason
+
+    def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> None:
+        """Fill the output."""
+        (output,) = outputs
+        small = np.empty(output.shape, output.dtype)
+        self._others.run(inputs, (small,))
+        self._trees.run(inputs, outputs)
+        np.copyto(output, small, where=self._small)
+
+    def prepare(self, complete: bool) -> None:
+        """Compile, or load, what `run` needs."""
+        self._others.prepare(complete)
+        self._trees.prepare(complete)
+
+
+class QuotientPlan(Plan):
+    """Integer averages whose sums are no exact float64: NumPy divides them, in two halves.
+
+    Cells of 64 bits are summed as halves of 32, the high ones with a sign if the integers have one.
+    """
+
+    def __init__(self, call: Call, storages: tuple[Storage, ...]) -> None:
+        division = call.division
+        assert division is not None
+        self._call, self._division = call, division
+        source, target = storages
+        sums = replace(call, division=Division(np.dtype(np.int64), 1, True))
+        made = Storage.in_order(target.shape, np.dtype(np.int64))
+        ordered = rules.in_order(call.geometry, False)
+        self._halves = [np.dtype(np.uint32), np.dtype(f"{call.dtype.kind}4")]
+        if call.dtype.itemsize < 8:
+            self._plans = [SumPlan(sums, (source, made), ordered)]
+        else:
+            self._plans = [
+                SumPlan(
+                    replace(sums, dtype=half), (Storage.in_order(source.shape, half), made), ordered
+                )
+                for half in self._halves
+            ]
+        self.reason = self._plans[0].reason
+
+    def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> None:
+        """Fill the output."""
+        (x,), (output,) = inputs, outputs
+        made = [np.empty(output.shape, np.int64) for _ in self._plans]
+        if len(made) == 1:
+            self._plans[0].run(inputs, (made[0],))
+            high, low = halves(made[0])
+        else:
+            native = x.astype(x.dtype.newbyteorder("="), order="C", copy=False)
+            words = native[..., np.newaxis].view(np.uint32)
+            for number, half in enumerate(self._halves):
+                part = np.ascontiguousarray(words[..., number]).view(half)
+                self._plans[number].run((part,), (made[number],))
+            low, high = made
+        divisors = rules.products(rules.counted_taps(self._call.geometry, self._division))
+        if not self._call.geometry.channels_last:
+            divisors = divisors[..., 0]
+        output[...] = rounded_quotients(high, low, divisors, self._division.dtype)
+
+    def prepare(self, complete: bool) -> None:
+        """Compile, or load, what `run` needs."""
+        for plan in self._plans:
+            plan.prepare(complete)
+
+
+def _gradient_passes(
+    call: Call, memories: tuple[Memory, Memory], total: np.dtype[Any], ordered: bool
+) -> Iterator[Summing]:
+    """What each window passes on, where it is divided; then the sums of that.
+
+    Where cells have one window at most, its gradient is divided as it becomes the cell's.
+    """
+    geometry, division, dtype = call.geometry, call.division, call.dtype
+    assert division is not None
+    source, target = memories
+    counts = rules.counted_taps(geometry, division)
+    reaches = [rules.cell_reach(axis) for axis in geometry.axes]
+    if max(reach.most for reach in reaches) <= 1 and all(along[0] > 0 for along in counts):
+        counts = [_of_cells(*pair) for pair in zip(counts, reaches, strict=True)]
+    else:
+        if any((along != 1).any() for along in counts) or dtype != total:
+            whole = _in_order(geometry, geometry.outputs)
+            axes = tuple(Axis(size, size, 1, 1, 1, 0, 0) for size in geometry.outputs)
+            windows = [rules.window_reach(axis) for axis in axes]
+            each, dtypes = replace(geometry, axes=axes), (dtype, total, total)
+            yield Summing(each, windows, counts, True, dtypes, (source, whole))
+            source, dtype = whole, total
+        counts = [ONE] * len(reaches)
+    axes = tuple(
+        Axis(reach.size, axis.size, reach.most, 1, reach.step, -_first(reach), 0)
+        for reach, axis in zip(reaches, geometry.axes, strict=True)
+    )
+    dtypes = dtype, total, division.dtype
+    cells = replace(geometry, axes=axes)
+    yield Summing(cells, reaches, counts, ordered, dtypes, (source, target))
 
 
 def _fits_lanes(geometry: Geometry, memories: tuple[Memory, Memory], total: np.dtype[Any]) -> bool:
