@@ -6,25 +6,13 @@ from collections.abc import Callable
 from typing import Any, SupportsIndex
 
 import torch
-from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from ...rules.arguments import check_flag
-from .arguments import (
-    IntOrSequence,
-    check_tensor,
-    is_exported,
-    number,
-    numbers,
-    own,
-    prepare,
-    refuse_masks,
-    strides,
-)
-from .calls import AVERAGES
-from .derivatives import AVERAGES as FUNCTIONS
-from .derivatives import call
+from .arguments import IntOrSequence, elsewhere, number, numbers, prepare, strides
+from .derivatives import AVERAGED, call
 
 
+@prepare
 def avg_pool1d(
     input: torch.Tensor,  # noqa: A002 (PyTorch's name)
     kernel_size: IntOrSequence,
@@ -67,6 +55,7 @@ def avg_pool1d(
     return _averaged(1, avg_pool1d, input, *rules)
 
 
+@prepare
 def avg_pool2d(
     input: torch.Tensor,  # noqa: A002
     kernel_size: IntOrSequence,
@@ -130,6 +119,7 @@ def avg_pool2d(
     return _averaged(2, avg_pool2d, input, *rules)
 
 
+@prepare
 def avg_pool3d(
     input: torch.Tensor,  # noqa: A002
     kernel_size: IntOrSequence,
@@ -178,15 +168,11 @@ def _averaged(
     *divisors: SupportsIndex | None,
 ) -> Any:
     """What a public function returns; that of one axis has no divisor."""
-    name = AVERAGES[axes]
-    rest = stride, padding, ceil_mode, count_include_pad, *divisors
-    if has_torch_function_unary(input):  # a Proxy of torch.fx, a subclass, or below a mode
-        refuse_masks(name, input)
-        return handle_torch_function(public, (input,), input, kernel_size, *rest)
-    check_tensor(name, input)
-    if is_exported():
-        # ONNX has a node for PyTorch's own.
-        return getattr(torch.nn.functional, name)(input, kernel_size, *rest)
+    name = public.__name__
+    rest = kernel_size, stride, padding, ceil_mode, count_include_pad, *divisors
+    answer = elsewhere(public, (input,), rest)
+    if answer is not NotImplemented:
+        return answer
     check_flag(name, "ceil_mode", ceil_mode)
     check_flag(name, "count_include_pad", count_include_pad)
     (divisor,) = divisors or (None,)
@@ -199,10 +185,4 @@ def _averaged(
         bool(count_include_pad),
         None if divisor is None else number(name, "divisor_override", divisor),
     )
-    return call(FUNCTIONS[axes], input, *rules)
-
-
-refuse_script = {
-    axes: prepare(public, own(AVERAGES[axes]))
-    for axes, public in enumerate((avg_pool1d, avg_pool2d, avg_pool3d), 1)
-}
+    return call(AVERAGED[name].pool, input, *rules)
