@@ -93,9 +93,10 @@ def avg_pool2d(
     Notes
     -----
     Where windows have up to 64 taps, averages are PyTorch's to the bit, and so are gradients of
-    float32 and float64. Larger windows are summed as a tree, whose error is less than PyTorch's.
-    Gradients of float16 and bfloat16 are added in float32 and rounded once, where PyTorch rounds
-    every sum.
+    float32 and float64. But a -0.0, as of a sum of 0.0 and a negative divisor, is 0.0 in PyTorch's,
+    unless channels stand last. Larger windows are summed as a tree, whose error is less than
+    PyTorch's. Gradients of float16 and bfloat16 are added in float32 and rounded once, where
+    PyTorch rounds every sum.
 
     The average is linear: nothing is kept for its derivatives, of which there is every order, by
     ``backward``, `torch.func` and `torch.autograd.forward_ad`.
@@ -141,7 +142,7 @@ def avg_pool3d(
     Returns
     -------
     torch.Tensor, shape (..., OD, OH, OW)
-        As in `avg_pool2d`. PyTorch's own are never channels-last, nor -0.0.
+        As in `avg_pool2d`. PyTorch's own are never channels-last.
 
     Raises
     ------
