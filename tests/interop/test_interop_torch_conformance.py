@@ -221,6 +221,16 @@ def test_averages_of_negative_zero(n):
         assert theirs.signbit().all() == (form is torch.channels_last)
 
 
+def test_indices_of_infinities():
+    """What no sample has: of a window of -inf alone PyTorch names a cell of the first slice."""
+    x = torch.full((1, 2, 4, 4, 4), -np.inf)
+    last = x.to(memory_format=torch.channels_last_3d)
+    expected = F.max_pool3d(x, 2, return_indices=True)[1]
+    for images in (x, last):
+        assert_same(adapter.max_pool3d(images, 2, return_indices=True)[1].numpy(), expected.numpy())
+    assert not F.max_pool3d(last, 2, return_indices=True)[1].equal(expected)
+
+
 # What PyTorch refuses and fastpool takes: why, and which samples are such.
 TAKEN = {
     "any number of leading axes, none included": lambda n, x, _: x.dim() == n,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, SupportsIndex, TypeAlias, TypeVar
 
@@ -83,9 +84,18 @@ def output_sizes(function: str, value: Any, shape: Sequence[Any], axes: int) -> 
     # If there are too many or too few, the geometry says so, and needs numbers to say it.
     kept = shape[len(shape) - axes :] if len(values) == axes <= len(shape) else (1,) * len(values)
     return [
-        size if each is None else number(function, "output_size", each)
+        _plain(size) if each is None else number(function, "output_size", each)
         for each, size in zip(values, kept, strict=True)
     ]
+
+
+def _plain(size: Any) -> Any:
+    """A size as a number: `torch.jit.trace`, whose programs are for one size, has tensors."""
+    if not isinstance(size, torch.Tensor):
+        return size
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        return int(size)
 
 
 def number(function: str, name: str, value: Any) -> Any:
