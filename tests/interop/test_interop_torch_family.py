@@ -2,7 +2,6 @@
 
 import inspect
 import io
-import itertools
 import pickle
 from typing import NamedTuple
 from unittest import mock
@@ -214,10 +213,12 @@ def test_empty_axes(member, last):
 
 class TestDerivatives:
     @EACH
-    @LAYOUTS
-    def test_opcheck(self, member, last):
-        """Schema, autograd, fake tensors with their strides, and AOTAutograd with symbols."""
-        operators, n = torch.ops.fastpool, member.n
+    def test_opcheck(self, member):
+        """Schema, autograd, fake tensors with their strides, and AOTAutograd with symbols.
+
+        Of tensors with the channels last, whose strides are the harder ones to foretell.
+        """
+        operators, n, last = torch.ops.fastpool, member.n, True
         x = laid(normal(SHAPES[n]), last).requires_grad_()
         own = getattr(operators, member.name)
         if "adaptive" in member.name:
@@ -248,7 +249,7 @@ class TestDerivatives:
 
     @EACH
     def test_gradcheck(self, member):
-        shape = (2, 2, *{1: (7,), 2: (4, 5), 3: (2, 3, 4)}[member.n])
+        shape = (1, 2, *{1: (7,), 2: (3, 4), 3: (2, 2, 3)}[member.n])
         x = torch.tensor(np.random.default_rng(0).permutation(np.prod(shape)) / 9 - 1.95)
         x = laid(x.reshape(shape)).requires_grad_()
         assert torch.autograd.gradcheck(
@@ -259,7 +260,7 @@ class TestDerivatives:
             lambda x: member.own(x) ** 2, (x,), check_batched_grad=True, check_fwd_over_rev=True
         )
 
-    @AXES
+    @pytest.mark.parametrize("n", [1, 2])
     @pytest.mark.parametrize("p", [1, 2, 3, 5, float("inf")])
     def test_norms(self, n, p):
         """Of every kind, at windows of zeros too; the second derivatives of those too."""
@@ -370,7 +371,7 @@ def test_errors_name_the_function(member):
     for device in ("cpu", "meta"):
         x = torch.zeros(SHAPES[n], device=device)
         with pytest.raises(ValueError, match=f"^{name}: "):
-            own(x, *rest[:-1], -1)
+            own(x, *((2, -1) if "lp" in name else (-1, *rest[1:])))
         with pytest.raises((ValueError, TypeError), match=f"^{name}: "):
             own(x, (1,) * 4, *rest[1:])
         with pytest.raises(TypeError, match=f"^{name}: "):
@@ -435,7 +436,7 @@ class TestUnpooling:
             unpool, (y,), check_batched_grad=True, check_forward_ad=True
         )
         assert torch.autograd.gradgradcheck(lambda y: unpool(y) ** 2, (y,))
-        for last, sizes in itertools.product((False, True), (None, [4] * n)):
+        for last, sizes in ((False, None), (True, [4] * n)):
             values, places = laid(y.detach(), last).requires_grad_(), laid(indices, last)
             arguments = values, places, [2] * n, [2] * n, [0] * n, sizes
             operator = getattr(torch.ops.fastpool, f"max_unpool{n}d").default

@@ -7,6 +7,7 @@ of eight bytes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -276,8 +277,10 @@ def _unpooling(axes: int, unpool: Any) -> Any:
         @staticmethod
         def backward(ctx: Any, cells: torch.Tensor) -> Any:
             (indices,) = ctx.saved_tensors
-            places = indices.flatten(-axes).to(torch.int64)
-            gradient = cells.flatten(-axes).gather(-1, places).reshape(indices.shape)
+            lead, sizes, counts = indices.shape[:-axes], cells.shape[-axes:], indices.shape[-axes:]
+            places = indices.to(torch.int64).reshape(*lead, math.prod(counts))
+            gradient = cells.reshape(*lead, math.prod(sizes)).gather(-1, places)
+            gradient = gradient.reshape(indices.shape)
             return gradient, None, *[None] * len(ctx.rules)
 
         @staticmethod
