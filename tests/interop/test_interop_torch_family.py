@@ -324,6 +324,18 @@ class TestRecorded:
             same(found[1], expected[1])
         assert counter.frame_count == 1
 
+    def test_sizes_are_foretold(self, member):
+        """A graph computes them from those of its input."""
+
+        def sizes(x):
+            y = member.own(x)
+            return y, tuple(y.shape)
+
+        compiled = torch.compile(sizes, fullgraph=True, backend="aot_eager", dynamic=True)
+        for size in (8, 9, 10):
+            y, foretold = compiled(normal((2, 3, *range(size, size + member.n))))
+            assert foretold == y.shape
+
     def test_programs(self, member):
         kind = "".join(part.capitalize() for part in member.name.split("_")).replace("Lp", "LP")
         own, x = getattr(adapter, kind, None), normal(SHAPES[member.n])
