@@ -6,25 +6,13 @@ from collections.abc import Callable
 from typing import Any, SupportsIndex
 
 import torch
-from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from ...rules.arguments import check_flag
-from .arguments import (
-    IntOrSequence,
-    check_tensor,
-    is_exported,
-    number,
-    numbers,
-    own,
-    prepare,
-    refuse_masks,
-    strides,
-)
-from .calls import AVERAGES
-from .derivatives import AVERAGES as FUNCTIONS
-from .derivatives import call
+from .arguments import IntOrSequence, elsewhere, number, numbers, prepare, strides
+from .derivatives import AVERAGED, call
 
 
+@prepare
 def avg_pool1d(
     input: torch.Tensor,  # noqa: A002 (PyTorch's name)
     kernel_size: IntOrSequence,
@@ -67,6 +55,7 @@ def avg_pool1d(
     return _averaged(1, avg_pool1d, input, *rules)
 
 
+@prepare
 def avg_pool2d(
     input: torch.Tensor,  # noqa: A002
     kernel_size: IntOrSequence,
@@ -104,9 +93,10 @@ def avg_pool2d(
     Notes
     -----
     Where windows have up to 64 taps, averages are PyTorch's to the bit, and so are gradients of
-    float32 and float64. Larger windows are summed as a tree, whose error is less than PyTorch's.
-    Gradients of float16 and bfloat16 are added in float32 and rounded once, where PyTorch rounds
-    every sum.
+    float32 and float64. But a -0.0, as of a sum of 0.0 and a negative divisor, is 0.0 in PyTorch's,
+    unless channels stand last. Larger windows are summed as a tree, whose error is less than
+    PyTorch's. Gradients of float16 and bfloat16 are added in float32 and rounded once, where
+    PyTorch rounds every sum.
 
     The average is linear: nothing is kept for its derivatives, of which there is every order, by
     ``backward``, `torch.func` and `torch.autograd.forward_ad`.
@@ -130,6 +120,7 @@ def avg_pool2d(
     return _averaged(2, avg_pool2d, input, *rules)
 
 
+@prepare
 def avg_pool3d(
     input: torch.Tensor,  # noqa: A002
     kernel_size: IntOrSequence,
@@ -151,7 +142,7 @@ def avg_pool3d(
     Returns
     -------
     torch.Tensor, shape (..., OD, OH, OW)
-        As in `avg_pool2d`. PyTorch's own are never channels-last, nor -0.0.
+        As in `avg_pool2d`. PyTorch's own are never channels-last.
 
     Raises
     ------
@@ -178,15 +169,11 @@ def _averaged(
     *divisors: SupportsIndex | None,
 ) -> Any:
     """What a public function returns; that of one axis has no divisor."""
-    name = AVERAGES[axes]
-    rest = stride, padding, ceil_mode, count_include_pad, *divisors
-    if has_torch_function_unary(input):  # a Proxy of torch.fx, a subclass, or below a mode
-        refuse_masks(name, input)
-        return handle_torch_function(public, (input,), input, kernel_size, *rest)
-    check_tensor(name, input)
-    if is_exported():
-        # ONNX has a node for PyTorch's own.
-        return getattr(torch.nn.functional, name)(input, kernel_size, *rest)
+    name = public.__name__
+    rest = kernel_size, stride, padding, ceil_mode, count_include_pad, *divisors
+    answer = elsewhere(public, (input,), rest)
+    if answer is not NotImplemented:
+        return answer
     check_flag(name, "ceil_mode", ceil_mode)
     check_flag(name, "count_include_pad", count_include_pad)
     (divisor,) = divisors or (None,)
@@ -199,10 +186,4 @@ def _averaged(
         bool(count_include_pad),
         None if divisor is None else number(name, "divisor_override", divisor),
     )
-    return call(FUNCTIONS[axes], input, *rules)
-
-
-refuse_script = {
-    axes: prepare(public, own(AVERAGES[axes]))
-    for axes, public in enumerate((avg_pool1d, avg_pool2d, avg_pool3d), 1)
-}
+    return call(AVERAGED[name].pool, input, *rules)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -13,84 +14,175 @@ import torch
 from ...api.execute import execute_call
 from ...process.threads import one_thread
 from ...rules import arrays, calls
-from ...rules.arguments import Integers
-from ...rules.call import Call
+from ...rules.call import Call, Function
 from ...rules.geometry import output_length
-from ...rules.indices import dtype_of
 from ...rules.members import DIMENSIONS, FUNCTIONS
 
-# The public functions, by the name of the operation.
-NAMES = {"max": "max_pool2d", "min": "min_pool2d"}
-AVERAGES = {axes: f"avg_pool{axes}d" for axes in DIMENSIONS}
-# kernel_size, stride, padding and dilation, each a pair, and ceil_mode.
-Windows: TypeAlias = tuple[Integers, Integers, Integers, Integers, bool]
-# Of averages: kernel_size, stride and padding; ceil_mode, count_include_pad and divisor_override.
-Rules: TypeAlias = tuple[Integers, Integers, Integers, bool, bool, int | None]
+# The arguments of an operator that describe windows, to look up what is remembered.
+Rules: TypeAlias = tuple[Any, ...]
 
-_FORWARD = {
-    operation: replace(FUNCTIONS[f"{operation}pool2d"], name=name)
-    for operation, name in NAMES.items()
-}
-# It follows indices, whatever picked the cells: one operator serves both.
-_BACKWARD = FUNCTIONS["maxpool2d_backward"]
-_AVERAGE = {
-    axes: replace(FUNCTIONS[f"avgpool{axes}d"], name=name) for axes, name in AVERAGES.items()
-}
+
+class Member(NamedTuple):
+    """A pooling over so many axes: what its operators ask for.
+
+    Attributes
+    ----------
+    name : str
+        The public function here, which messages name.
+    forward, backward : Function
+        What fastpool does for it. Indices say where gradients go, whatever picked the cells, so
+        minima have the backward pass of maxima.
+    """
+
+    name: str
+    forward: Function
+    backward: Function
+
+    @property
+    def axes(self) -> int:
+        return self.forward.dimensions
+
+    @property
+    def picks(self) -> bool:
+        """Whether it picks cells, which have indices."""
+        return self.forward.operation.picks_cell
+
+    @property
+    def adaptive(self) -> bool:
+        return self.forward.adaptive
+
+    def coded(self, rules: Rules, window: bool = True) -> Rules:
+        """The arguments of its operators for indices: window or flat ones, if it has a choice."""
+        return rules if self.adaptive else (*rules, window)
+
+    @property
+    def rules(self) -> str:
+        """The arguments of its operators that describe windows, as schemas write them."""
+        if self.adaptive:
+            return "SymInt[] output_size"
+        lengths = "SymInt[] kernel_size, SymInt[] stride, SymInt[] padding"
+        if self.picks:
+            return f"{lengths}, SymInt[] dilation, bool ceil_mode"
+        return f"{lengths}, bool ceil_mode, bool count_include_pad, SymInt? divisor_override"
+
+
+def _member(name: str) -> Member:
+    own = name.replace("_pool", "pool")
+    forward, backward = FUNCTIONS[own], FUNCTIONS[f"{own.replace('min', 'max')}_backward"]
+    return Member(name, replace(forward, name=name), backward)
+
+
+KINDS = "max_pool", "min_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool"
+MEMBERS = {f"{kind}{n}d": _member(f"{kind}{n}d") for kind in KINDS for n in DIMENSIONS}
+UNPOOLINGS = {n: replace(FUNCTIONS[f"maxunpool{n}d"], name=f"max_unpool{n}d") for n in DIMENSIONS}
+NORMS = {n: replace(FUNCTIONS[f"lppool{n}d"], name=f"lp_pool{n}d") for n in DIMENSIONS}
+
 _ANY = np.dtype(np.uint8)
 _MOST = 1024  # calls that each of the functions below remembers
 
 
-def as_windows(
-    kernel_size: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    ceil_mode: bool,
-) -> Windows:
-    """The arguments of an operator, to look up what is remembered."""
-    return tuple(kernel_size), tuple(stride), tuple(padding), tuple(dilation), ceil_mode
-
-
-def as_rules(
-    kernel_size: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> Rules:
-    """The arguments of an operator that averages, or spreads, to look up what is remembered."""
-    lengths = tuple(kernel_size), tuple(stride), tuple(padding)
-    return *lengths, ceil_mode, count_include_pad, divisor_override
-
-
-@lru_cache(maxsize=_MOST)
-def of_shape(
-    shape: tuple[int, ...], windows: Windows, window: bool, operation: str = "max"
-) -> Call:
-    """The call that pools a tensor of a shape, of whatever dtype."""
-    form = "window" if window else "flat"
-    rules = *windows, False, form, "NCHW"
-    return calls.forward(_FORWARD[operation], "input", tuple(shape), _ANY, *rules)
+def as_rules(rules: Sequence[Any]) -> Rules:
+    return tuple(tuple(rule) if isinstance(rule, Sequence) else rule for rule in rules)
 
 
 @lru_cache(maxsize=_MOST)
 def forward(
-    operation: str,
+    name: str,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
-    windows: Windows,
-    return_indices: bool,
-    window: bool,
+    rules: Rules,
+    window: bool | None,
     channels_last: bool,
 ) -> tuple[Call, tuple[int, ...]]:
-    """The call that pools a tensor, and the shape of what it returns, which is a tensor's too."""
-    call = of_shape(shape, windows, window, operation)
-    output_shape, geometry = call.geometry.output_shape, call.geometry
-    arrays.check_dtype(call.name, "input", dtype)
-    index_dtype = dtype_of(geometry, call.index_format) if return_indices else None
-    call = replace(call, dtype=dtype, index_dtype=index_dtype)
-    return _channels_last(call) if channels_last else call, output_shape
+    """The call that pools a tensor, and the shape of what it returns, which is a tensor's too.
+
+    `window` says which indices it returns, window or flat ones; None for none.
+    """
+    member = MEMBERS[name]
+    function = member.forward
+    layout = function.layouts[0]
+    arrays.check_dtype(name, "input", dtype)
+    coded, form = window is not None, _format(window)
+    make: Callable[..., Call]
+    rest: tuple[Any, ...]
+    if member.picks:
+        make = calls.adaptive if member.adaptive else calls.forward
+        rest = (coded, layout) if member.adaptive else (coded, form, layout)
+    else:
+        make = calls.adaptive_average if member.adaptive else calls.average
+        rest = (layout, None) if member.adaptive else (1, layout, None)
+    call = make(function, "input", tuple(shape), dtype, *rules, *rest)
+    return _channels_last(call) if channels_last else call, call.geometry.output_shape
+
+
+@lru_cache(maxsize=_MOST)
+def backward(
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    codes: tuple[tuple[int, ...], np.dtype[Any]] | None,
+    input_shape: tuple[int, ...],
+    rules: Rules,
+    window: bool,
+    channels_last: bool,
+) -> Call:
+    """The call that passes gradients on to cells; all shapes are those of arrays.
+
+    `codes` are the shape and dtype of the indices, where there are any.
+    """
+    member = MEMBERS[name]
+    function = member.backward
+    arrays.check_dtype(function.name, "grad_output", dtype)
+    layout = function.layouts[channels_last]
+    make: Callable[..., Call]
+    rest: tuple[Any, ...] = (layout,)
+    if codes is not None:
+        make = calls.adaptive_backward if member.adaptive else calls.backward
+        rest = rest if member.adaptive else (_format(window), *rest)
+        call = make(function, dtype, codes[1], input_shape, *rules, *rest)
+    else:
+        make = calls.adaptive_average_backward if member.adaptive else calls.average_backward
+        rest = rest if member.adaptive else (1, *rest)
+        call = make(function, dtype, input_shape, *rules, *rest)
+    arrays.check_shape(function.name, "grad_output", shape, call.geometry.output_shape)
+    if codes is not None:
+        call.check_indices(*codes)
+    return call
+
+
+@lru_cache(maxsize=_MOST)
+def unpool(
+    axes: int,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    codes: tuple[tuple[int, ...], np.dtype[Any]],
+    rules: Rules,
+    channels_last: bool,
+) -> tuple[Call, tuple[int, ...]]:
+    """The call that puts the values of a tensor to where flat indices say, and their shape."""
+    function = UNPOOLINGS[axes]
+    arrays.check_dtype(function.name, "input", dtype)
+    rest = *rules, 1, "flat", function.layouts[0]
+    call = calls.unpool(function, tuple(shape), dtype, codes[1], *rest)
+    call.check_indices(*codes)
+    return _channels_last(call) if channels_last else call, call.geometry.input_shape
+
+
+@lru_cache(maxsize=_MOST)
+def norm(axes: int, shape: tuple[int, ...], dtype: np.dtype[Any], rules: Rules) -> tuple[int, ...]:
+    """The shape of the norms of a tensor, once it is known that there are some."""
+    function = NORMS[axes]
+    arrays.check_dtype(function.name, "input", dtype)
+    kernel_size, stride, ceil_mode = rules
+    call = calls.average(
+        function, "input", tuple(shape), dtype, kernel_size, stride, 0, ceil_mode, True, 1, 1,
+        function.layouts[0], None,
+    )  # fmt: skip
+    return call.geometry.output_shape
+
+
+def _format(window: bool | None) -> str:
+    return "window" if window else "flat"
 
 
 def _channels_last(call: Call) -> Call:
@@ -101,74 +193,38 @@ def _channels_last(call: Call) -> Call:
     return replace(call, geometry=geometry)
 
 
-@lru_cache(maxsize=_MOST)
-def backward(
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    index_shape: tuple[int, ...],
-    index_dtype: np.dtype[Any],
-    input_shape: tuple[int, ...],
-    windows: Windows,
-    window: bool,
-    channels_last: bool,
-) -> Call:
-    """The call that scatters gradients; all shapes are those of arrays."""
-    form, layout = "window" if window else "flat", "NHWC" if channels_last else "NCHW"
-    arrays.check_dtype(_BACKWARD.name, "grad_output", dtype)
-    rules = input_shape, *windows, form, layout
-    call = calls.backward(_BACKWARD, dtype, index_dtype, *rules)
-    arrays.check_shape(_BACKWARD.name, "grad_output", shape, call.geometry.output_shape)
-    call.check_indices(index_shape, index_dtype)
-    return call
-
-
-@lru_cache(maxsize=_MOST)
-def average(
-    axes: int, shape: tuple[int, ...], dtype: np.dtype[Any], rules: Rules, channels_last: bool
-) -> tuple[Call, tuple[int, ...]]:
-    """The call that averages a tensor, and the shape of what it returns."""
-    function = _AVERAGE[axes]
-    arrays.check_dtype(function.name, "input", dtype)
-    rest = *rules, 1, function.layouts[0], None
-    call = calls.average(function, "input", tuple(shape), dtype, *rest)
-    return _channels_last(call) if channels_last else call, call.geometry.output_shape
-
-
-@lru_cache(maxsize=_MOST)
-def spread(
-    axes: int,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    input_shape: tuple[int, ...],
-    rules: Rules,
-    channels_last: bool,
-) -> Call:
-    """The call that spreads gradients over windows; all shapes are those of arrays."""
-    function = FUNCTIONS[f"avgpool{axes}d_backward"]
-    arrays.check_dtype(function.name, "grad_output", dtype)
-    layout = function.layouts[channels_last]
-    call = calls.average_backward(function, dtype, input_shape, *rules, 1, layout)
-    arrays.check_shape(function.name, "grad_output", shape, call.geometry.output_shape)
-    return call
-
-
-def output_of(shape: Sequence[Any], windows: Sequence[Any]) -> tuple[Any, ...]:
+def output_of(name: str, shape: Sequence[Any], rules: Sequence[Any]) -> tuple[Any, ...]:
     """The shape of the output, also if a compiler's symbols stand for numbers."""
-    if _are_known(shape, *windows[:-1]):
-        return of_shape(tuple(shape), as_windows(*windows), False).geometry.output_shape
-    return _foretold(shape, *windows)
+    if _are_known(shape, *rules):
+        return forward(name, tuple(shape), _ANY, as_rules(rules), None, False)[1]
+    member = MEMBERS[name]
+    at = len(shape) - member.axes
+    if member.adaptive:
+        return (*shape[:at], *rules[0])
+    dilations, ceil_mode = rules[3:] if member.picks else ((1,) * member.axes, rules[3])
+    return _foretold(shape, *rules[:3], dilations, ceil_mode)
 
 
-def averages_of(axes: int, shape: Sequence[Any], rules: Sequence[Any]) -> tuple[Any, ...]:
-    """The shape of averages, in the same way."""
-    kernel, stride, padding, ceil_mode, _, divisor = rules
-    if _are_known(shape, kernel, stride, padding, () if divisor is None else (divisor,)):
-        return average(axes, tuple(shape), _ANY, as_rules(*rules), False)[1]
-    return _foretold(shape, kernel, stride, padding, (1,) * axes, ceil_mode)
+def norms_of(axes: int, shape: Sequence[Any], rules: Sequence[Any]) -> tuple[Any, ...]:
+    """The shape of norms, in the same way."""
+    if _are_known(shape, *rules):
+        return norm(axes, tuple(shape), _ANY, as_rules(rules))
+    kernel_size, stride, ceil_mode = rules
+    return _foretold(shape, kernel_size, stride, (0,) * axes, (1,) * axes, ceil_mode)
 
 
-def _are_known(*sequences: Sequence[Any]) -> bool:
-    return all(type(number) is int for numbers in sequences for number in numbers)
+def unpooled_of(axes: int, shape: Sequence[Any], rules: Sequence[Any]) -> tuple[Any, ...]:
+    """The shape of what is unpooled, in the same way."""
+    if _are_known(shape, *rules):
+        codes = tuple(shape), np.dtype(np.int64)
+        return unpool(axes, tuple(shape), _ANY, codes, as_rules(rules), False)[1]
+    kernels, strides, paddings, wanted = rules
+    at = len(shape) - axes
+    sizes = wanted or [
+        (count - 1) * step - 2 * pad + kernel
+        for count, kernel, step, pad in zip(shape[at:], kernels, strides, paddings, strict=True)
+    ]
+    return (*shape[:at], *sizes[-axes:])
 
 
 def _foretold(shape: Sequence[Any], *windows: Any) -> tuple[Any, ...]:
@@ -181,10 +237,21 @@ def _foretold(shape: Sequence[Any], *windows: Any) -> tuple[Any, ...]:
     return (*shape[:at], *sizes)
 
 
+def _are_known(*rules: Any) -> bool:
+    """Whether there is no symbol of a compiler among numbers and sequences of them."""
+    return not any(
+        isinstance(number, torch.SymInt)
+        for rule in rules
+        for number in (rule if isinstance(rule, Sequence) else (rule,))
+    )
+
+
 def run(call: Call, inputs: tuple[np.ndarray, ...], out: Any) -> None:
-    """Fill `out`, with one thread where PyTorch uses one."""
-    if torch.get_num_threads() > 1:
+    """Fill `out`."""
+    with threads():
         execute_call(call, inputs, out, None)
-    else:
-        with one_thread():
-            execute_call(call, inputs, out, None)
+
+
+def threads() -> AbstractContextManager[None]:
+    """As many as fastpool uses, or one where PyTorch uses one."""
+    return nullcontext() if torch.get_num_threads() > 1 else one_thread()

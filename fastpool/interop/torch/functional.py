@@ -1,180 +1,148 @@
-"""`torch.nn.functional.max_pool2d`, computed by fastpool, and its like for minima."""
+"""Maxima, minima, and what undoes them, as functions of tensors, made once for 1, 2 and 3 axes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol, SupportsIndex
 
 import torch
-from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from ...rules.arguments import check_flag
-from .arguments import (
-    IntOrSequence,
-    check_tensor,
-    is_exported,
-    numbers,
-    own,
-    prepare,
-    refuse_masks,
-    strides,
-)
-from .calls import NAMES
-from .derivatives import FUNCTIONS, call
+from ...api.documents import named
+from ...rules.arguments import check_flag, entries
+from . import documents as texts
+from .arguments import IntOrSequence, elsewhere, number, numbers, prepare, strides
+from .calls import MEMBERS, UNPOOLINGS, Rules
+from .derivatives import PICKED, UNPOOLED, call
 
 
-def max_pool2d(
-    input: torch.Tensor,  # noqa: A002 (PyTorch's name)
-    kernel_size: IntOrSequence,
-    stride: IntOrSequence | None = None,
-    padding: IntOrSequence = 0,
-    dilation: IntOrSequence = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    """`torch.nn.functional.max_pool2d`, computed by fastpool.
+class Pool(Protocol):
+    """A pooling that can return indices."""
 
-    Parameters
-    ----------
-    input : torch.Tensor, shape (..., H, W)
-        A tensor on the CPU, of any dtype that `fastpool.maxpool2d` takes and with any number of
-        leading axes. Its memory is read where it lies; (N, C, H, W) in
-        ``torch.channels_last`` takes kernels of its own.
-    kernel_size, stride, padding, dilation, ceil_mode, return_indices
-        As in `torch.nn.functional.max_pool2d`; the padding may be larger than half a window.
-
-    Returns
-    -------
-    output : torch.Tensor, shape (..., OH, OW), dtype of `input`
-        In the memory format of `input`.
-    indices : torch.Tensor of the shape of `output`, int64
-        With ``return_indices=True``: where in its plane each maximum stands, as in PyTorch.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As in `fastpool.maxpool2d`; of a `torch.masked.MaskedTensor` too.
-    NotImplementedError
-        The tensor is on another device, or sparse, quantized or nested.
-
-    Notes
-    -----
-    Output, indices and gradients are PyTorch's to the bit, but for two cases. Of several NaNs in a
-    window the first one wins (PyTorch: the last one). And where windows overlap, gradients of
-    float16 and bfloat16 are added in float32 and rounded once (PyTorch rounds every sum).
-
-    Derivatives of every order are supported, by ``backward``, `torch.func` and
-    `torch.autograd.forward_ad`.
-
-    Where PyTorch uses one thread, as in the workers of a ``DataLoader``, so does fastpool.
-
-    What records programs takes it, but for `torch.jit.script`. `torch.onnx.export` sees PyTorch's
-    own pooling in its place.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from fastpool.interop.torch import max_pool2d
-    >>> x = torch.tensor([[[1.0, 5.0, 5.0, 0.0], [5.0, 4.0, 9.0, 9.0]]], requires_grad=True)
-    >>> max_pool2d(x, 2).sum().backward()
-    >>> x.grad
-    tensor([[[0., 1., 0., 0.],
-             [0., 0., 1., 0.]]])
-    """
-    rules = kernel_size, stride, padding, dilation, ceil_mode, return_indices
-    return _pooled("max", max_pool2d, input, *rules)
+    def __call__(
+        self,
+        input: torch.Tensor,  # noqa: A002 (PyTorch's name)
+        kernel_size: IntOrSequence,
+        stride: IntOrSequence | None = None,
+        padding: IntOrSequence = 0,
+        dilation: IntOrSequence = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> Any: ...
 
 
-def min_pool2d(
-    input: torch.Tensor,  # noqa: A002 (as in `max_pool2d`)
-    kernel_size: IntOrSequence,
-    stride: IntOrSequence | None = None,
-    padding: IntOrSequence = 0,
-    dilation: IntOrSequence = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    """Minimum over windows of the last two axes of a tensor: the mirror of `max_pool2d`.
+class Unpool(Protocol):
+    """What puts values back to where their indices say."""
 
-    Parameters
-    ----------
-    input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
-        As in `max_pool2d`.
-
-    Returns
-    -------
-    output : torch.Tensor, shape (..., OH, OW), dtype of `input`
-        The bits of `fastpool.minpool2d`, in the memory format of `input`.
-    indices : torch.Tensor of the shape of `output`, int64
-        With ``return_indices=True``: where in its plane each minimum stands.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As in `max_pool2d`.
-    NotImplementedError
-        As in `max_pool2d`, and in `torch.onnx.export`: ONNX has no pooling of minima.
-
-    Notes
-    -----
-    PyTorch has none of its own. ``-max_pool2d(-x)`` is wrong for unsigned integers and for the
-    least integer of a type, and makes two more passes over the input.
-
-    Derivatives and what records programs are as in `max_pool2d`, but for ONNX.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from fastpool.interop.torch import min_pool2d
-    >>> x = torch.tensor([[[9.0, 5.0, 5.0, 7.0], [5.0, 6.0, 1.0, 1.0]]], requires_grad=True)
-    >>> min_pool2d(x, 2).sum().backward()
-    >>> x.grad
-    tensor([[[0., 1., 0., 0.],
-             [0., 0., 1., 0.]]])
-    """
-    rules = kernel_size, stride, padding, dilation, ceil_mode, return_indices
-    return _pooled("min", min_pool2d, input, *rules)
+    def __call__(
+        self,
+        input: torch.Tensor,  # noqa: A002
+        indices: torch.Tensor,
+        kernel_size: IntOrSequence,
+        stride: IntOrSequence | None = None,
+        padding: IntOrSequence = 0,
+        output_size: Sequence[SupportsIndex] | None = None,
+    ) -> Any: ...
 
 
-def _pooled(
-    operation: str,
-    public: Callable[..., Any],
+def picked(
+    name: str,
     input: torch.Tensor,  # noqa: A002
-    kernel_size: IntOrSequence,
-    stride: IntOrSequence | None,
-    padding: IntOrSequence,
-    dilation: IntOrSequence,
-    ceil_mode: bool,
+    rules: Rules,
     return_indices: bool,
 ) -> Any:
-    """What a public function returns."""
-    name, functions = NAMES[operation], FUNCTIONS[operation]
-    rest = stride, padding, dilation, ceil_mode, return_indices
-    if has_torch_function_unary(input):  # a Proxy of torch.fx, a subclass, or below a mode
-        refuse_masks(name, input)
-        return handle_torch_function(public, (input,), input, kernel_size, *rest)
-    check_tensor(name, input)
-    if is_exported():
-        if operation != "max":
-            raise NotImplementedError(f"{name}: ONNX has no pooling of minima")
-        # ONNX has a node for PyTorch's own.
-        return torch.nn.functional.max_pool2d(input, kernel_size, *rest)
-    check_flag(name, "ceil_mode", ceil_mode)
-    kernel = numbers(name, "kernel_size", kernel_size, 2)
-    windows = (
-        kernel,
-        strides(name, stride, kernel, 2),
-        numbers(name, "padding", padding, 2),
-        numbers(name, "dilation", dilation, 2),
-        bool(ceil_mode),
-    )
+    """What a public function returns, with the operator that serves its derivatives best."""
+    member, functions = MEMBERS[name], PICKED[name]
     if return_indices:
-        return call(functions.with_indices, input, *windows, False)
+        return call(functions.with_indices, input, *member.coded(rules, False))
     # `torch.jit.trace` compares the graphs of a call with gradients and of one without.
     if torch.is_grad_enabled() and input.requires_grad and not torch.jit.is_tracing():
-        return call(functions.with_indices, input, *windows, True)[0]
-    return call(functions.pool, input, *windows)
+        return call(functions.with_indices, input, *member.coded(rules))[0]
+    return call(functions.pool, input, *rules)
 
 
-refuse_script = prepare(max_pool2d, own("max_pool2d"))
-prepare(min_pool2d, "torch.jit.trace")
+def _extreme(name: str, template: str, examples: str = "", refusal: str = "") -> Pool:
+    member = MEMBERS[name]
+    axes = member.axes
+
+    @prepare
+    @named(member.forward, template, examples)
+    def pool(
+        input: torch.Tensor,  # noqa: A002
+        kernel_size: IntOrSequence,
+        stride: IntOrSequence | None = None,
+        padding: IntOrSequence = 0,
+        dilation: IntOrSequence = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> Any:
+        rest = kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        answer = elsewhere(pool, (input,), rest, refusal)
+        if answer is not NotImplemented:
+            return answer
+        check_flag(name, "ceil_mode", ceil_mode)
+        kernel = numbers(name, "kernel_size", kernel_size, axes)
+        windows = (
+            kernel,
+            strides(name, stride, kernel, axes),
+            numbers(name, "padding", padding, axes),
+            numbers(name, "dilation", dilation, axes),
+            bool(ceil_mode),
+        )
+        return picked(name, input, windows, return_indices)
+
+    return pool
+
+
+def _unpool(axes: int) -> Unpool:
+    name = UNPOOLINGS[axes].name
+
+    @prepare
+    @named(UNPOOLINGS[axes], texts.UNPOOL)
+    def unpool(
+        input: torch.Tensor,  # noqa: A002
+        indices: torch.Tensor,
+        kernel_size: IntOrSequence,
+        stride: IntOrSequence | None = None,
+        padding: IntOrSequence = 0,
+        output_size: Sequence[SupportsIndex] | None = None,
+    ) -> Any:
+        rest = kernel_size, stride, padding, output_size
+        answer = elsewhere(unpool, (input, indices), rest)
+        if answer is not NotImplemented:
+            return answer
+        kernel = numbers(name, "kernel_size", kernel_size, axes)
+        windows = (
+            kernel,
+            strides(name, stride, kernel, axes),
+            numbers(name, "padding", padding, axes),
+            _sizes(name, output_size, input.shape, axes),
+        )
+        return call(UNPOOLED[axes], input, indices, *windows)
+
+    return unpool
+
+
+def _sizes(name: str, output_size: Any, shape: Sequence[Any], axes: int) -> Sequence[Any] | None:
+    """The spatial sizes, from these alone or from a whole shape."""
+    if output_size is None:
+        return None
+    values = entries(output_size)
+    if values is None:
+        values = (output_size,)
+    sizes = [number(name, "output_size", each) for each in values]
+    if len(sizes) == len(shape) and sizes[:-axes] == list(shape[:-axes]):
+        return sizes[-axes:]
+    return sizes  # of what is wrong with others, the geometry tells
+
+
+_NO_MINIMA = "ONNX has no pooling of minima"
+
+max_pool1d = _extreme("max_pool1d", texts.MAXIMUM)
+max_pool2d = _extreme("max_pool2d", texts.MAXIMUM, texts.MAXIMUM_2D)
+max_pool3d = _extreme("max_pool3d", texts.MAXIMUM)
+min_pool1d = _extreme("min_pool1d", texts.MINIMUM, refusal=_NO_MINIMA)
+min_pool2d = _extreme("min_pool2d", texts.MINIMUM, texts.MINIMUM_2D, _NO_MINIMA)
+min_pool3d = _extreme("min_pool3d", texts.MINIMUM, refusal=_NO_MINIMA)
+max_unpool1d = _unpool(1)
+max_unpool2d = _unpool(2)
+max_unpool3d = _unpool(3)

@@ -2,80 +2,147 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any, TypeVar, get_type_hints
 
 import torch
 
-from . import averages
-from .averages import avg_pool1d, avg_pool2d, avg_pool3d
-from .functional import max_pool2d, refuse_script
+from . import adaptive, averages, functional, norms
 
 Model = TypeVar("Model", bound=torch.nn.Module)
+Kind = TypeVar("Kind", bound=type[torch.nn.Module])
 
 
+def _computed_by(function: Callable[..., Any]) -> Callable[[Kind], Kind]:
+    """Let a function compute a module, whose attributes have the names of its parameters."""
+    names = [name for name in inspect.signature(function).parameters if name != "input"]
+
+    def change(kind: Kind) -> Kind:
+        def forward(self: torch.nn.Module, input: torch.Tensor) -> Any:  # noqa: A002
+            return function(input, *[getattr(self, name) for name in names])
+
+        def unpool(
+            self: torch.nn.Module,
+            input: torch.Tensor,  # noqa: A002
+            indices: torch.Tensor,
+            output_size: Any = None,
+        ) -> Any:
+            rules = self.kernel_size, self.stride, self.padding
+            return function(input, indices, *rules, output_size)
+
+        made: Any = kind
+        made.forward = unpool if "indices" in names else forward
+        made.forward.__qualname__ = f"{kind.__name__}.forward"
+        # Strings, as annotations are in this file, make graphs of torch.fx that cannot be pickled.
+        made.forward.__annotations__ = get_type_hints(made.forward)
+        made.__prepare_scriptable__ = vars(function)["__prepare_scriptable__"]
+        return kind
+
+    return change
+
+
+@_computed_by(functional.max_pool1d)
+class MaxPool1d(torch.nn.MaxPool1d):
+    """`torch.nn.MaxPool1d`, computed by fastpool: see `max_pool1d`."""
+
+
+@_computed_by(functional.max_pool2d)
 class MaxPool2d(torch.nn.MaxPool2d):
     """`torch.nn.MaxPool2d`, computed by fastpool: see `max_pool2d`."""
 
-    __prepare_scriptable__ = refuse_script
 
-    def forward(self, input: torch.Tensor) -> Any:  # noqa: A002 (PyTorch's name)
-        return max_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.ceil_mode,
-            self.return_indices,
-        )
-
-    # Strings, as annotations are in this file, make graphs of torch.fx that cannot be pickled.
-    forward.__annotations__ = get_type_hints(forward)
+@_computed_by(functional.max_pool3d)
+class MaxPool3d(torch.nn.MaxPool3d):
+    """`torch.nn.MaxPool3d`, computed by fastpool: see `max_pool3d`."""
 
 
+@_computed_by(averages.avg_pool1d)
 class AvgPool1d(torch.nn.AvgPool1d):
     """`torch.nn.AvgPool1d`, computed by fastpool: see `avg_pool1d`."""
 
-    __prepare_scriptable__ = averages.refuse_script[1]
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
-        rules = self.kernel_size, self.stride, self.padding, self.ceil_mode
-        return avg_pool1d(input, *rules, self.count_include_pad)
-
-    forward.__annotations__ = get_type_hints(forward)
-
-
+@_computed_by(averages.avg_pool2d)
 class AvgPool2d(torch.nn.AvgPool2d):
     """`torch.nn.AvgPool2d`, computed by fastpool: see `avg_pool2d`."""
 
-    __prepare_scriptable__ = averages.refuse_script[2]
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
-        rules = self.kernel_size, self.stride, self.padding, self.ceil_mode
-        return avg_pool2d(input, *rules, self.count_include_pad, self.divisor_override)
-
-    forward.__annotations__ = get_type_hints(forward)
-
-
+@_computed_by(averages.avg_pool3d)
 class AvgPool3d(torch.nn.AvgPool3d):
     """`torch.nn.AvgPool3d`, computed by fastpool: see `avg_pool3d`."""
 
-    __prepare_scriptable__ = averages.refuse_script[3]
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
-        rules = self.kernel_size, self.stride, self.padding, self.ceil_mode
-        return avg_pool3d(input, *rules, self.count_include_pad, self.divisor_override)
+@_computed_by(adaptive.adaptive_max_pool1d)
+class AdaptiveMaxPool1d(torch.nn.AdaptiveMaxPool1d):
+    """`torch.nn.AdaptiveMaxPool1d`, computed by fastpool: see `adaptive_max_pool1d`."""
 
-    forward.__annotations__ = get_type_hints(forward)
+
+@_computed_by(adaptive.adaptive_max_pool2d)
+class AdaptiveMaxPool2d(torch.nn.AdaptiveMaxPool2d):
+    """`torch.nn.AdaptiveMaxPool2d`, computed by fastpool: see `adaptive_max_pool2d`."""
+
+
+@_computed_by(adaptive.adaptive_max_pool3d)
+class AdaptiveMaxPool3d(torch.nn.AdaptiveMaxPool3d):
+    """`torch.nn.AdaptiveMaxPool3d`, computed by fastpool: see `adaptive_max_pool3d`."""
+
+
+@_computed_by(adaptive.adaptive_avg_pool1d)
+class AdaptiveAvgPool1d(torch.nn.AdaptiveAvgPool1d):
+    """`torch.nn.AdaptiveAvgPool1d`, computed by fastpool: see `adaptive_avg_pool1d`."""
+
+
+@_computed_by(adaptive.adaptive_avg_pool2d)
+class AdaptiveAvgPool2d(torch.nn.AdaptiveAvgPool2d):
+    """`torch.nn.AdaptiveAvgPool2d`, computed by fastpool: see `adaptive_avg_pool2d`."""
+
+
+@_computed_by(adaptive.adaptive_avg_pool3d)
+class AdaptiveAvgPool3d(torch.nn.AdaptiveAvgPool3d):
+    """`torch.nn.AdaptiveAvgPool3d`, computed by fastpool: see `adaptive_avg_pool3d`."""
+
+
+@_computed_by(norms.lp_pool1d)
+class LPPool1d(torch.nn.LPPool1d):
+    """The arguments of `torch.nn.LPPool1d`, computed by fastpool: see `lp_pool1d`."""
+
+
+@_computed_by(norms.lp_pool2d)
+class LPPool2d(torch.nn.LPPool2d):
+    """The arguments of `torch.nn.LPPool2d`, computed by fastpool: see `lp_pool2d`."""
+
+
+@_computed_by(norms.lp_pool3d)
+class LPPool3d(torch.nn.LPPool3d):
+    """The arguments of `torch.nn.LPPool3d`, computed by fastpool: see `lp_pool3d`."""
+
+
+@_computed_by(functional.max_unpool1d)
+class MaxUnpool1d(torch.nn.MaxUnpool1d):
+    """`torch.nn.MaxUnpool1d`, computed by fastpool: see `max_unpool1d`."""
+
+
+@_computed_by(functional.max_unpool2d)
+class MaxUnpool2d(torch.nn.MaxUnpool2d):
+    """`torch.nn.MaxUnpool2d`, computed by fastpool: see `max_unpool2d`."""
+
+
+@_computed_by(functional.max_unpool3d)
+class MaxUnpool3d(torch.nn.MaxUnpool3d):
+    """`torch.nn.MaxUnpool3d`, computed by fastpool: see `max_unpool3d`."""
 
 
 # PyTorch's modules, and fastpool's in their places.
 _MAXIMUM: dict[type, type] = {torch.nn.MaxPool2d: MaxPool2d}
-_ALL = _MAXIMUM | {
-    torch.nn.AvgPool1d: AvgPool1d,
-    torch.nn.AvgPool2d: AvgPool2d,
-    torch.nn.AvgPool3d: AvgPool3d,
-}
+# Not those of norms, which are no drop-in.
+_ALL: dict[type, type] = {
+    own.__base__: own
+    for own in (
+        MaxPool1d, MaxPool2d, MaxPool3d, MaxUnpool1d, MaxUnpool2d, MaxUnpool3d, AvgPool1d,
+        AvgPool2d, AvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d,
+        AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d,
+    )
+}  # fmt: skip
 
 
 def replace_pooling(model: Model) -> Model:
@@ -84,10 +151,11 @@ def replace_pooling(model: Model) -> Model:
     Parameters
     ----------
     model : torch.nn.Module
-        All `torch.nn.MaxPool2d`, `torch.nn.AvgPool1d`, `torch.nn.AvgPool2d` and
-        `torch.nn.AvgPool3d` in it, or itself, become fastpool's of the same name. They stay the
-        same objects, with their arguments, hooks and names; state dicts do not change. Subclasses
-        are left alone.
+        All `torch.nn.MaxPool2d`, `MaxUnpool2d`, `AvgPool2d`, `AdaptiveMaxPool2d` and
+        `AdaptiveAvgPool2d` in it, or itself, and their like for one and three axes become
+        fastpool's of the same name. They stay the same objects, with their arguments, hooks and
+        names; state dicts do not change. Subclasses are left alone, and so is `LPPool2d`, whose
+        results would be others: see `lp_pool2d`.
 
     Returns
     -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ _FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 _ORDERS = {3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}
 
 
-def is_channels_last(tensor: torch.Tensor, axes: int = 2) -> bool:
+def is_channels_last(tensor: torch.Tensor, axes: int) -> bool:
     """Whether PyTorch keeps a tensor channels-last: (N, C, ...), of so many axes; and its crops.
 
     Kernels of channels that stand first take 13 times as long on a crop.
@@ -58,7 +59,7 @@ def index_type(kernel_size: Sequence[int], window: bool) -> Any:
     """As `Geometry.index_dtype`, but a compiler's symbols stay within one of the types."""
     if not window:
         return torch.int64
-    taps = kernel_size[0] * kernel_size[1]
+    taps = math.prod(kernel_size)
     return torch.uint8 if taps <= 2**8 else torch.uint16 if taps <= 2**16 else torch.uint32
 
 
