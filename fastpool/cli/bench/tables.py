@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from . import measure, sizes, sweep
+from . import family, measure, sizes, sweep
 from .measure import Times
 from .peers import COPY, FASTPOOL, NUMPY, SLICES
 from .problems import BACKWARD, CHANNELS_LAST, FLAT, VALUES, WINDOW, Problem
@@ -180,3 +180,36 @@ def print_sizes(shares: Mapping[str, Mapping[int, float]]) -> None:
             for size in sizes.SIZES
         ],
     )
+
+
+def print_family(member: str, results: Mapping[Problem, Times]) -> None:
+    """One row a problem and task; the NumPy backend again in a table of its own."""
+    labels = LABELS | {CHANNELS_LAST: "NHWC"}
+    rows = [
+        (f"{problem.function} {problem.shape} {problem.window}, {labels[task]}", task, times)
+        for problem, times in results.items()
+        for task in dict.fromkeys(task for _, task in times)
+    ]
+    titles = {
+        FASTPOOL: f"{member}: times as fast as others, and the share of the limit",
+        NUMPY: f"{member}, NumPy backend: the same on one thread",
+    }
+    for own, title in titles.items():
+        measured = [row for row in rows if (own, row[1]) in row[2]]
+        others = (COPY, NUMPY, *family.PEERS) if own == FASTPOOL else family.ARRAYS
+        found = [name for name in others if any((name, task) in times for _, task, times in rows)]
+        if measured:
+            print_table(
+                title,
+                ["", "ms", *("limit" if name == COPY else name for name in found)],
+                [
+                    [label, milliseconds(times[own, task])]
+                    + [
+                        (share if name == COPY else multiple)(
+                            times[name, task] / times[own, task] if (name, task) in times else None
+                        )
+                        for name in found
+                    ]
+                    for label, task, times in measured
+                ],
+            )
