@@ -73,13 +73,13 @@ def _parser() -> argparse.ArgumentParser:
         const=bench.SIZES,
         help="instead: the share of a copy's speed over the size of the input",
     )
-    members = bench.family.MEMBERS
+    parts = bench.family.PARTS
     instead.add_argument(
         "--family",
         nargs="*",
-        choices=members,
-        metavar="MEMBER",
-        help=f"instead: of {' '.join(members)} (default: all), beside their peers and a copy",
+        choices=parts,
+        metavar="PART",
+        help=f"instead: of {' '.join(parts)} (default: all), beside their peers and a copy",
     )
     number = bench.sweep.SAMPLE
     measuring.add_argument(

@@ -100,7 +100,7 @@ def shrunk(problem):
 
 FAMILY = {
     name: {shrunk(problem): tasks for problem, tasks in cases.items()}
-    for name, cases in family.MEMBERS.items()
+    for name, cases in family.PARTS.items()
 }
 
 
@@ -273,7 +273,7 @@ def test_command_without_other_libraries(small, alone, capsys):
 
 def test_family(small, monkeypatch, capsys):
     for name, cases in FAMILY.items():
-        monkeypatch.setitem(family.MEMBERS, name, cases)
+        monkeypatch.setitem(family.PARTS, name, cases)
     assert main(["bench", "--family", "--rounds", "1", "--threads", "1"]) == 0
     text = capsys.readouterr().out
     tasks = {"values": "V", "flat": "F", "channels-last": "NHWC", "backward": "backward"}
@@ -290,7 +290,7 @@ def test_family(small, monkeypatch, capsys):
 
 def test_chosen_members_without_other_libraries(small, alone, monkeypatch, capsys):
     for name, cases in FAMILY.items():
-        monkeypatch.setitem(family.MEMBERS, name, cases)
+        monkeypatch.setitem(family.PARTS, name, cases)
     assert main(["bench", "--family", "sum", "mode", "--rounds", "1"]) == 0
     text = capsys.readouterr().out
     for name in {*peers.PEERS} & {*family.PEERS}:
@@ -324,7 +324,7 @@ def test_family_fails_where_somebody_disagrees(small, monkeypatch, capsys):
         return contender._replace(outputs=(contender.outputs[0] + 1e-3,))
 
     for name, cases in FAMILY.items():
-        monkeypatch.setitem(family.MEMBERS, name, cases)
+        monkeypatch.setitem(family.PARTS, name, cases)
     monkeypatch.setitem(peers.CONTENDERS, "reshape", wrong)
     assert main(["bench", "--family", "sum", "--rounds", "1"]) == 1
     assert "reshape and the NumPy backend disagree: sumpool2d (3, 3, 12, 12)" in (

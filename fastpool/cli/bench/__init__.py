@@ -39,12 +39,12 @@ def run(
     sample: int = sweep.SAMPLE,
     seed: int = 0,
     results: str | None = None,
-    members: Sequence[str] = (),
+    parts: Sequence[str] = (),
 ) -> int:
     """Measure, print, and draw on request; the exit status.
 
     `part` is `SWEEP`, `SIZES` or `FAMILY` for these alone. What follows is of the sweep, and
-    `members` of the family, all if empty.
+    `parts` of the family, all if empty.
 
     0: done. 1: a contender computes something else than fastpool. 2: it cannot run.
     """
@@ -71,7 +71,7 @@ def run(
         elif part == SIZES:
             run_sizes(rounds, threads, figure, machine)
         elif part == FAMILY:
-            run_family(members or list(family.MEMBERS), rounds, threads)
+            run_family(parts or list(family.PARTS), rounds, threads)
         else:
             run_cases(cases, rounds, threads, figure, machine)
     except measure.Disagreement as error:
@@ -160,15 +160,18 @@ def run_sizes(rounds: int, threads: int, figure: Any, title: str) -> None:
         plot.draw_sizes(figure, shares, {size: sizes.name_of(size) for size in sizes.SIZES}, title)
 
 
-def run_family(members: Sequence[str], rounds: int, threads: int) -> None:
-    """Measure members of the family, one after the other, and print the tables of each."""
+def run_family(parts: Sequence[str], rounds: int, threads: int) -> None:
+    """Measure parts of the family, one after the other, and print the tables of each."""
     print(FAMILY_LEGEND)
-    for member in members:
-        results = {
-            problem: family.measure_problem(problem, tasks, threads, rounds)
-            for problem, tasks in family.MEMBERS[member].items()
-        }
-        tables.print_family(member, results)
+    for name in parts:
+        results, number = {}, len(family.PARTS[name])
+        print(flush=True)
+        for problem, tasks in family.PARTS[name].items():
+            start = time.perf_counter()
+            results[problem] = family.measure_problem(problem, tasks, threads, rounds)
+            seconds = time.perf_counter() - start
+            print(f"{name} {len(results)} of {number}: measured in {seconds:.0f} s", flush=True)
+        tables.print_family(name, results)
 
 
 def libraries(part: str | None) -> list[str]:

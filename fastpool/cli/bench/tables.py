@@ -182,7 +182,7 @@ def print_sizes(shares: Mapping[str, Mapping[int, float]]) -> None:
     )
 
 
-def print_family(member: str, results: Mapping[Problem, Times]) -> None:
+def print_family(part: str, results: Mapping[Problem, Times]) -> None:
     """One row a problem and task; the NumPy backend again in a table of its own."""
     labels = LABELS | {CHANNELS_LAST: "NHWC"}
     rows = [
@@ -191,8 +191,8 @@ def print_family(member: str, results: Mapping[Problem, Times]) -> None:
         for task in dict.fromkeys(task for _, task in times)
     ]
     titles = {
-        FASTPOOL: f"{member}: times as fast as others, and the share of the limit",
-        NUMPY: f"{member}, NumPy backend: the same on one thread",
+        FASTPOOL: f"{part}: times as fast as others, and the share of the limit",
+        NUMPY: f"{part}, NumPy backend: the same on one thread",
     }
     for own, title in titles.items():
         measured = [row for row in rows if (own, row[1]) in row[2]]
