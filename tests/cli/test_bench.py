@@ -278,12 +278,12 @@ def test_family(small, monkeypatch, capsys):
     text = capsys.readouterr().out
     tasks = {"values": "V", "flat": "F", "channels-last": "NHWC", "backward": "backward"}
     for name, cases in FAMILY.items():
-        assert text.count(f"\n{name}: ") == 1
+        assert text.count(f"\n{name}: measured in ") == 1
         for problem in cases:
             for task in cases[problem]:
                 row = f"| {problem.function} {problem.shape} {problem.window}, {tasks[task]} "
-                tiled = problem.tiled or name == "mode"
-                assert text.count(row) == 1 + tiled, "those that tile have a row of NumPy's too"
+                again = problem.tiled and (problem.function, task) in BLOCKS
+                assert text.count(row) == 1 + again, "blocks have a row of the NumPy backend too"
     assert "OpenVINO" not in text
     assert all(line.endswith(" |") for line in text.splitlines() if line.startswith("|"))
 
@@ -299,7 +299,15 @@ def test_chosen_members_without_other_libraries(small, alone, monkeypatch, capsy
     assert "| modepool2d " in text
     assert "| reshape " in text
     assert "| avgpool2d " not in text
-    assert "torch" not in text.partition("\nsum: ")[2]
+    assert "torch" not in text.partition("\nsum: measured in ")[2]
+
+
+def test_without_blocks_there_is_one_table(small, monkeypatch, capsys):
+    monkeypatch.setitem(family.PARTS, "mode", FAMILY["mode"])
+    assert main(["bench", "--family", "mode", "--rounds", "1"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("| limit |") == 1
+    assert "The NumPy backend: " not in text
 
 
 @pytest.mark.parametrize("arguments", [["median"], ["sum", "--sizes"], ["sum", "--sweep"]])

@@ -161,17 +161,15 @@ def run_sizes(rounds: int, threads: int, figure: Any, title: str) -> None:
 
 
 def run_family(parts: Sequence[str], rounds: int, threads: int) -> None:
-    """Measure parts of the family, one after the other, and print the tables of each."""
-    print(FAMILY_LEGEND)
-    for name in parts:
-        results, number = {}, len(family.PARTS[name])
-        print(flush=True)
-        for problem, tasks in family.PARTS[name].items():
-            start = time.perf_counter()
+    """Measure parts of the family, one after the other, and print the tables of all."""
+    print(FAMILY_LEGEND, end="\n\n")
+    results = {}
+    for part in parts:
+        start = time.perf_counter()
+        for problem, tasks in family.PARTS[part].items():
             results[problem] = family.measure_problem(problem, tasks, threads, rounds)
-            seconds = time.perf_counter() - start
-            print(f"{name} {len(results)} of {number}: measured in {seconds:.0f} s", flush=True)
-        tables.print_family(name, results)
+        print(f"{part}: measured in {time.perf_counter() - start:.0f} s", flush=True)
+    tables.print_family(results)
 
 
 def libraries(part: str | None) -> list[str]:

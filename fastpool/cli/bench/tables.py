@@ -182,7 +182,7 @@ def print_sizes(shares: Mapping[str, Mapping[int, float]]) -> None:
     )
 
 
-def print_family(part: str, results: Mapping[Problem, Times]) -> None:
+def print_family(results: Mapping[Problem, Times]) -> None:
     """One row a problem and task; the NumPy backend again in a table of its own."""
     labels = LABELS | {CHANNELS_LAST: "NHWC"}
     rows = [
@@ -190,26 +190,30 @@ def print_family(part: str, results: Mapping[Problem, Times]) -> None:
         for problem, times in results.items()
         for task in dict.fromkeys(task for _, task in times)
     ]
+    others = {FASTPOOL: (COPY, NUMPY, *family.PEERS), NUMPY: family.ARRAYS}
     titles = {
-        FASTPOOL: f"{part}: times as fast as others, and the share of the limit",
-        NUMPY: f"{part}, NumPy backend: the same on one thread",
+        FASTPOOL: "Times as fast as others, and the share of the limit",
+        NUMPY: "The NumPy backend: times as fast as others on one thread",
     }
     for own, title in titles.items():
-        measured = [row for row in rows if (own, row[1]) in row[2]]
-        others = (COPY, NUMPY, *family.PEERS) if own == FASTPOOL else family.ARRAYS
-        found = [name for name in others if any((name, task) in times for _, task, times in rows)]
-        if measured:
-            print_table(
-                title,
-                ["", "ms", *("limit" if name == COPY else name for name in found)],
-                [
-                    [label, milliseconds(times[own, task])]
-                    + [
-                        (share if name == COPY else multiple)(
-                            times[name, task] / times[own, task] if (name, task) in times else None
-                        )
-                        for name in found
-                    ]
-                    for label, task, times in measured
-                ],
-            )
+        ratios = {
+            label: {
+                name: times[name, task] / times[own, task]
+                for name in others[own]
+                if {(name, task), (own, task)} <= times.keys()
+            }
+            for label, task, times in rows
+        }
+        found = [name for name in others[own] if any(name in each for each in ratios.values())]
+        if not found:
+            continue
+        print_table(
+            title,
+            ["", "ms", *("limit" if name == COPY else name for name in found)],
+            [
+                [label, milliseconds(times[own, task])]
+                + [(share if name == COPY else multiple)(ratios[label].get(name)) for name in found]
+                for label, task, times in rows
+                if ratios[label]
+            ],
+        )
