@@ -55,7 +55,7 @@ DONE = {
         *product(["maxpool3d"], ("values", "flat")),
     },
     "OpenCV": {*product(("avgpool2d", "maxpool2d", "minpool2d"), ["values"])},
-    "Pillow": {*product(("avgpool2d", "adaptive_avgpool2d"), ["values"])},
+    "Pillow": {("avgpool2d", "values")},
     "SciPy": {*product(("avgpool1d", "avgpool2d", "maxpool2d", "minpool2d"), ["values"])},
     "slices": BLOCKS - {("adaptive_avgpool2d", "values")},
     "reshape": BLOCKS,

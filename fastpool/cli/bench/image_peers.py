@@ -195,7 +195,7 @@ def opencv(problem: Problem, task: str, threads: int) -> Contender:
 def pillow(problem: Problem, task: str, threads: int) -> Contender:
     """Pillow, which makes images smaller by averages, plane by plane."""
     blocks_alone("Pillow", problem, task)
-    if problem.member not in (AVERAGE, ADAPTIVE_AVERAGE) or problem.axes != 2:
+    if problem.member != AVERAGE or problem.axes != 2:
         raise NotImplementedError("Pillow: averages of planes alone")
     if problem.dtype not in ("uint8", "float32") or problem.output_dtype != problem.dtype:
         raise NotImplementedError("Pillow: averages of uint8 and float32 alone")
