@@ -1,4 +1,4 @@
-"""Time of maxpool2d_backward and maxunpool2d."""
+"""Time of maxpool2d_backward, of the gradients of the family, and of maxunpool2d."""
 
 from . import common
 
@@ -16,6 +16,26 @@ class Backward:
 
     def time_backward(self, case, layout, backend, index_format):
         """One call with normal gradients and the indices of normal data."""
+        self.call()
+
+
+class Family:
+    """The gradients of the other members into preallocated ones."""
+
+    params = (
+        [common.TINY, common.STEM, common.LARGE, common.WIDE],
+        common.GRADIENTS,
+        common.BACKENDS,
+    )
+    param_names = ("case", "function", "backend")
+    repeat = (5, 50, 1.0)
+
+    def setup(self, case, function, backend):
+        self.number = common.calls_per_sample(case)
+        self.call = common.warm_backward(case, "NCHW", backend, "flat", function)
+
+    def time_member(self, case, function, backend):
+        """One call with normal gradients."""
         self.call()
 
 

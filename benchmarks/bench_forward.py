@@ -1,4 +1,4 @@
-"""Time of maxpool2d, and of minpool2d beside it."""
+"""Time of maxpool2d, of minpool2d beside it, and of the family."""
 
 from . import common
 
@@ -72,6 +72,27 @@ class Minimum:
         self.call = common.warm_forward(case, "NCHW", backend, result, function="minpool2d")
 
     def time_minimum(self, case, backend, result):
+        """One call, on data that are where the call before left them."""
+        self.call()
+
+
+class Family:
+    """The other members into preallocated outputs, with indices where they have some."""
+
+    params = (
+        [common.TINY, common.STEM, common.LARGE, common.WIDE],
+        common.FAMILY,
+        common.LAYOUTS,
+        common.BACKENDS,
+    )
+    param_names = ("case", "function", "layout", "backend")
+    repeat = (5, 50, 1.0)
+
+    def setup(self, case, function, layout, backend):
+        self.number = common.calls_per_sample(case)
+        self.call = common.warm_forward(case, layout, backend, "flat", function=function)
+
+    def time_member(self, case, function, layout, backend):
         """One call, on data that are where the call before left them."""
         self.call()
 

@@ -1,4 +1,4 @@
-"""Memory of maxpool2d beyond its input and outputs.
+"""Memory of maxpool2d and of the family beyond its input and outputs.
 
 `track_` benchmarks ask tracemalloc, which sees what NumPy allocates, to the byte: all that
 the NumPy backend uses, and of the Numba backend the copies, not what compiled code holds.
@@ -29,6 +29,21 @@ class WorkingMemory:
 
     def track_forward_working_memory(self, case, layout, result):
         """Peak of the memory allocated during one call."""
+        return _traced_peak(self.call)
+
+
+class FamilyWorkingMemory:
+    """The other members with either backend into preallocated outputs: must not grow either."""
+
+    params = ([common.TINY, common.LARGE, common.WIDE], common.FAMILY, common.BACKENDS)
+    param_names = ("case", "function", "backend")
+    unit = "bytes"
+
+    def setup(self, case, function, backend):
+        self.call = common.warm_forward(case, "NCHW", backend, "flat", function=function)
+
+    def track_member_working_memory(self, case, function, backend):
+        """Peak of the memory that NumPy allocates during one call."""
         return _traced_peak(self.call)
 
 
@@ -75,6 +90,24 @@ class PeakMemory:
     def peakmem_forward(self, case, backend):
         """One call, and the compilation of what no cache holds."""
         self.call(out=self.out)
+
+
+class FamilyPeakMemory:
+    """A process that makes one call of another member, which allocates its outputs."""
+
+    params = ([common.TINY, common.LARGE, common.WIDE], common.FAMILY, common.BACKENDS)
+    param_names = ("case", "function", "backend")
+
+    def setup(self, case, function, backend):
+        # Loads the backend; anything larger would be counted.
+        common.warm_forward(common.TINY, "NCHW", backend, "flat", function=function)
+        dtype = np.uint8 if function == "modepool2d" else np.float32
+        x = common.random_array(common.CASES[case].shape, dtype)
+        self.call = common.forward(x, case, "NCHW", backend, "flat", function)
+
+    def peakmem_member(self, case, function, backend):
+        """One call, and the compilation of what no cache holds."""
+        self.call()
 
 
 def _traced_peak(call):

@@ -84,3 +84,22 @@ class RatioToNumpy:
     def track_ratio_to_numpy(self, case, task):
         """Time of fastpool over that of its own other backend."""
         return common.ratio(case, self.calls)
+
+
+class RatioOfFamily:
+    """The other members against the limit, the NumPy backend and other libraries."""
+
+    params = (
+        [common.TINY, common.OVERLAPPING, common.STEM, common.LARGE],
+        ["avg", "sum", "min", "lp"],
+        ["copy", "NumPy backend", "torch", "ONNX Runtime", "OpenCV", "SciPy", "reshape"],
+    )
+    param_names = ("case", "member", "name")
+    unit = "times"
+
+    def setup(self, case, member, name):
+        self.calls = common.warm_contenders(case, "values", "fastpool", name, member=member)
+
+    def track_ratio_of_member(self, case, member, name):
+        """Time of fastpool over that of the other."""
+        return common.ratio(case, self.calls)

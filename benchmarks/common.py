@@ -46,6 +46,23 @@ BACKENDS = ["numpy", "numba"]
 # What a forward returns: the maxima alone, or indices too, in one of the two formats.
 RESULTS = ["values", "flat", "window"]
 INDEX_FORMATS = ["flat", "window"]
+# The family beside the maximum and the minimum, and the gradients that it has.
+FAMILY = [
+    "avgpool2d",
+    "sumpool2d",
+    "lppool2d",
+    "modepool2d",
+    "adaptive_avgpool2d",
+    "adaptive_maxpool2d",
+]
+GRADIENTS = [
+    f"{name}_backward"
+    for name in ("avgpool2d", "lppool2d", "minpool2d", "adaptive_avgpool2d", "adaptive_maxpool2d")
+]
+# Those that return indices; of adaptive ones always flat ones.
+PICKS = ("maxpool2d", "minpool2d", "modepool2d", "adaptive_maxpool2d")
+# Adaptive windows of an axis, as before the last layers of a network.
+ADAPTIVE_WINDOWS = 7
 # How the cells of an input lie in memory.
 ORDERED, SWAPPED, TRANSPOSED = ARRANGEMENTS = ["C order", "byte-swapped", "transposed"]
 
@@ -82,6 +99,15 @@ def arranged(x: np.ndarray, arrangement: str) -> np.ndarray:
     return x
 
 
+def windows(case: str, function: str) -> dict[str, Any]:
+    """What a function is told of the windows of `case`."""
+    _, kernel, stride, padding = CASES[case]
+    if function.startswith("adaptive"):
+        return {"output_size": ADAPTIVE_WINDOWS}
+    norm = {"norm_type": 2} if function.startswith("lp") else {}
+    return norm | {"kernel_size": kernel, "stride": stride, "padding": padding}
+
+
 def forward(
     x: np.ndarray, case: str, layout: str, backend: str, result: str, function: str = "maxpool2d"
 ) -> Callable[[], Any]:
@@ -90,22 +116,18 @@ def forward(
     Raises
     ------
     NotImplementedError
-        This commit does not have the function.
+        This commit does not have the function, or the case would take minutes.
     """
-    _, kernel, stride, padding = CASES[case]
     if not hasattr(fastpool, function):
         raise NotImplementedError(f"no {function} at this commit")
-    return partial(
-        getattr(fastpool, function),
-        x,
-        kernel,
-        stride,
-        padding,
-        return_indices=result != "values",
-        index_format="flat" if result == "values" else result,
-        layout=layout,
-        backend=backend,
-    )
+    if function == "modepool2d" and case not in (TINY, SMALL, MIDDLE, LARGE):
+        raise NotImplementedError("the mode of windows of four taps alone")
+    options = windows(case, function)
+    if function in PICKS:
+        options["return_indices"] = result != "values"
+    if function in PICKS and not function.startswith("adaptive"):
+        options["index_format"] = "flat" if result == "values" else result
+    return partial(getattr(fastpool, function), x, **options, layout=layout, backend=backend)
 
 
 def warmed(call: Callable[..., Any]) -> Callable[[], Any]:
@@ -133,6 +155,8 @@ def warm_forward(
     function: str = "maxpool2d",
 ) -> Callable[[], Any]:
     """A warm call of a pooling into preallocated outputs."""
+    if function == "modepool2d":
+        dtype = np.uint8  # labels
     x = arranged(random_array(input_shape(case, layout), dtype), arrangement)
     return warmed(forward(x, case, layout, backend, result, function))
 
@@ -146,21 +170,27 @@ def warm_fresh_forward(case: str, layout: str, backend: str, result: str) -> Cal
 
 
 @lru_cache(maxsize=1)
-def warm_backward(case: str, layout: str, backend: str, index_format: str) -> Callable[[], Any]:
-    """A warm call of maxpool2d_backward into a preallocated gradient."""
-    _, kernel, stride, padding = CASES[case]
-    shape = input_shape(case, layout)
-    pooled = warmed(forward(random_array(shape), case, layout, backend, index_format))()
+def warm_backward(
+    case: str, layout: str, backend: str, index_format: str, function: str = "maxpool2d_backward"
+) -> Callable[[], Any]:
+    """A warm call of a backward into a preallocated gradient."""
+    pool = function.removesuffix("_backward")
+    x = random_array(input_shape(case, layout))
+    pooled = warmed(forward(x, case, layout, backend, index_format, pool))()
+    output = pooled.output if pool in PICKS else pooled
+    if pool in PICKS:
+        inputs = (pooled.indices, x.shape)
+    else:
+        inputs = (x,) if pool.startswith("lp") else (x.shape,)
+    options = windows(case, pool)
+    if pool in PICKS and not pool.startswith("adaptive"):
+        options["index_format"] = index_format
     return warmed(
         partial(
-            fastpool.maxpool2d_backward,
-            random_array(pooled.output.shape),
-            pooled.indices,
-            shape,
-            kernel,
-            stride,
-            padding,
-            index_format=index_format,
+            getattr(fastpool, function),
+            random_array(output.shape),
+            *inputs,
+            **options,
             layout=layout,
             backend=backend,
         )
@@ -190,7 +220,9 @@ def warm_unpool(case: str, layout: str, backend: str, index_format: str) -> Call
 
 
 @lru_cache(maxsize=1)
-def warm_contenders(case: str, task: str, *names: str) -> dict[str, Callable[[], Any]]:
+def warm_contenders(
+    case: str, task: str, *names: str, member: str = "max"
+) -> dict[str, Callable[[], Any]]:
     """Warm calls of fastpool or others, which have been seen to give the same result.
 
     Raises
@@ -204,7 +236,7 @@ def warm_contenders(case: str, task: str, *names: str) -> dict[str, Callable[[],
     except ImportError as error:
         raise NotImplementedError(str(error)) from error
     threads = measure.available_threads()
-    ready = measure.prepare(Problem(*CASES[case]), {task: names}, threads)
+    ready = measure.prepare(Problem(*CASES[case], member=member), {task: names}, threads)
     missing = [name for name in names if (name, task) not in ready]
     if missing:
         raise NotImplementedError(f"{missing}: not installed, or cannot do {task} of {case}")

@@ -23,10 +23,11 @@ def main(arguments: list[str] | None = None) -> int:
             options.rounds,
             options.threads,
             options.plot,
-            options.part,
+            options.part if options.family is None else bench.FAMILY,
             options.sample,
             options.seed,
             options.results,
+            options.family or (),
         )
     return demo.run(options.output, options.epochs)
 
@@ -71,6 +72,14 @@ def _parser() -> argparse.ArgumentParser:
         dest="part",
         const=bench.SIZES,
         help="instead: the share of a copy's speed over the size of the input",
+    )
+    parts = bench.family.PARTS
+    instead.add_argument(
+        "--family",
+        nargs="*",
+        choices=parts,
+        metavar="PART",
+        help=f"instead: of {' '.join(parts)} (default: all), beside their peers and a copy",
     )
     number = bench.sweep.SAMPLE
     measuring.add_argument(

@@ -55,7 +55,9 @@ def public(owner, predicate):
 
 
 SUITE = load_suite()
-CASES = sys.modules["benchmarks.common"].CASES
+COMMON = sys.modules["benchmarks.common"]
+CASES = COMMON.CASES
+RECORDED = {*FUNCTIONS.values(), *COMMON.FAMILY, *COMMON.GRADIENTS}
 SCENARIOS = [member for module in SUITE for member in public(module, inspect.isclass).values()]
 BENCHMARKS = [
     (scenario, name)
@@ -132,7 +134,7 @@ def called():
         return recorded
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in FUNCTIONS.values():
+        for name in RECORDED:
             patch.setattr(fastpool, name, recorder(name, getattr(fastpool, name)))
         yield names
 
@@ -160,6 +162,8 @@ def test_runs_once_at_its_smallest_size(scenario, name, params, called, monkeypa
         elif subject == "ratio":  # of many calls of one function to those of another
             assert called
             assert set(called) == set(called[:1])
+        elif subject == "member":
+            assert called == [dict(zip(scenario.param_names, params, strict=True))["function"]]
         else:
             assert called == ([FUNCTIONS[subject]] if subject in FUNCTIONS else [])
         if kind == "track":

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 
 from fastpool.api import execute
-from fastpool.cli.bench import measure, overhead, peers, problems, tables
+from fastpool.cli.bench import family, measure, overhead, peers, problems, tables
 from fastpool.cli.bench.problems import Contender, Problem
 from fastpool.cli.main import main
 from fastpool.dispatch import table
@@ -25,6 +27,41 @@ PROBLEMS = [
     Problem((2, 3, 13, 15), 2, 2, dtype="uint8"),
 ]
 CASES = "ABCDEFK"
+# The family, by what is done by whom besides the backends and the copy.
+AVERAGES = {("avgpool2d", "values"), ("avgpool1d", "values"), ("avgpool3d", "values")}
+BLOCKS = AVERAGES | {
+    ("adaptive_avgpool2d", "values"),
+    ("maxpool3d", "values"),
+    ("minpool2d", "values"),
+    ("sumpool2d", "values"),
+}
+MEANS = AVERAGES | {("adaptive_avgpool2d", "values")}
+DONE = {
+    "torch": BLOCKS
+    | {
+        *product(("avgpool2d", "adaptive_avgpool2d"), ("channels-last", "backward")),
+        *product(["adaptive_maxpool2d"], ("flat", "backward")),
+        *product(["lppool2d"], ("values", "backward")),
+        ("avgpool3d", "backward"),
+        ("maxpool2d", "values"),
+        ("maxpool3d", "flat"),
+        ("minpool2d", "flat"),
+    },
+    "ONNX Runtime": MEANS
+    | {
+        ("adaptive_maxpool2d", "flat"),
+        ("lppool2d", "values"),
+        ("maxpool2d", "values"),
+        *product(["maxpool3d"], ("values", "flat")),
+    },
+    "OpenCV": {*product(("avgpool2d", "maxpool2d", "minpool2d"), ["values"])},
+    "Pillow": {("avgpool2d", "values")},
+    "SciPy": {*product(("avgpool1d", "avgpool2d", "maxpool2d", "minpool2d"), ["values"])},
+    "slices": BLOCKS - {("adaptive_avgpool2d", "values")},
+    "reshape": BLOCKS,
+    "scikit-image": BLOCKS,
+    "local mean": MEANS,
+}
 MODULES = (
     "cv2",
     "jax",
@@ -32,6 +69,7 @@ MODULES = (
     "onnx",
     "onnxruntime",
     "openvino",
+    "PIL",
     "scipy",
     "skimage",
     "torch",
@@ -48,6 +86,22 @@ def small(monkeypatch):
         monkeypatch.setitem(measure.CASES, case, problem)
     for case in "GHIJ":
         monkeypatch.delitem(measure.CASES, case)
+
+
+def shrunk(problem):
+    """A small problem of the same windows, which tile if those of the large one do."""
+    limit = 28 if problem.windows else 12 if problem.kernel <= 4 else 40
+    planes = [min(size, 3) for size in problem.shape[:2]]
+    shape = (*planes, *(min(size, limit) for size in problem.shape[2:]))
+    if problem.windows:
+        return problems.adaptive(problem.member, shape, problem.windows)
+    return replace(problem, shape=shape)
+
+
+FAMILY = {
+    name: {shrunk(problem): tasks for problem, tasks in cases.items()}
+    for name, cases in family.PARTS.items()
+}
 
 
 @pytest.fixture
@@ -88,8 +142,68 @@ def test_contender_computes_what_the_numpy_backend_does(name, task):
         "SciPy": {"values"},
         "OpenCV": {"values"},
         "slices": {"values"},
+        "reshape": {"values"},
+        "local mean": set(),
+        "Pillow": set(),
     }
     assert (done > 0) == (task in tasks.get(name, problems.TASKS))
+
+
+@pytest.mark.parametrize("name", family.PEERS)
+def test_peers_of_the_family_compute_what_the_numpy_backend_does(name):
+    if name in peers.PEERS:
+        try:
+            peers.peer_version(name)
+        except NotImplementedError as reason:
+            pytest.skip(str(reason))
+    done = set()
+    for cases in FAMILY.values():
+        for problem, tasks in cases.items():
+            for task in tasks:
+                try:
+                    contender = peers.CONTENDERS[name](problem, task, 1)
+                except NotImplementedError as reason:
+                    assert name in str(reason)
+                    continue
+                contender.call()
+                expected = problem.expected(task)
+                assert measure.same(contender.outputs, expected, contender.tolerance), problem
+                done.add((problem.function, task))
+    assert done == DONE[name]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_same_is_as_strict_as_the_tolerance(dtype):
+    right = np.array([[1, 2], [255, 0]], dtype)
+    assert measure.same([right], [right.copy()])
+    assert not measure.same([right], [right, right])
+    assert not measure.same([right[:1]], [right], 1)
+    assert not measure.same([right[0]], [right], 1), "a row is no matrix"
+    near = right.copy()
+    near[0, 1] += 1
+    assert not measure.same([near], [right])
+    assert not measure.same([near], [right], 0.1)
+    assert measure.same([near], [right], 1)
+    far = right.copy()
+    far[1] = 0, 255  # bytes would be near if they wrapped around
+    assert not measure.same([far], [right], 1)
+    if dtype == "float32":
+        far[1] = 255, np.nan
+        assert not measure.same([far], [right], 1)
+
+
+def test_traffic_of_the_family():
+    for cases in FAMILY.values():
+        for problem, tasks in cases.items():
+            for task in tasks:
+                arrays = [*problem.expected(task)]
+                if task == "backward":
+                    arrays.append(problem.grad_output)
+                    if problem.picks:
+                        arrays.append(problem.expected("flat")[1])
+                if task != "backward" or problem.member == problems.NORM:
+                    arrays.append(problem.x)
+                assert problem.traffic(task) == sum(a.nbytes for a in arrays), (problem, task)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
@@ -139,7 +253,8 @@ def test_command(small, capsys):
     for label in ("W: limit", "backward: limit", "F: NumPy backend", "Overhead", "Kernel size"):
         assert label in text
     for name in peers.PEERS:
-        assert (f", {name} " in text) != (f"\nwithout {name}: " in text)
+        told = (f", {name} " in text) != (f"\nwithout {name}: " in text)
+        assert told == (name != "Pillow"), "it has no maxima"
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert all(line.endswith(" |") for line in tables)
 
@@ -147,13 +262,82 @@ def test_command(small, capsys):
 def test_command_without_other_libraries(small, alone, capsys):
     assert main(["bench", "--rounds", "1", "--cases", "A", "C", "overhead"]) == 0
     text = capsys.readouterr().out
-    for name in peers.PEERS:
+    for name in {*peers.PEERS} - {"Pillow"}:
         assert f"\nwithout {name}: " in text
     shares = text.split("the share of the limit")[1].split("Milliseconds")[0]
     assert "F: NumPy backend" in shares
     assert "torch" not in shares
     assert "kernels" not in text
     assert f"| B {PROBLEMS[1]} " not in text
+
+
+def test_family(small, monkeypatch, capsys):
+    for name, cases in FAMILY.items():
+        monkeypatch.setitem(family.PARTS, name, cases)
+    assert main(["bench", "--family", "--rounds", "1", "--threads", "1"]) == 0
+    text = capsys.readouterr().out
+    tasks = {"values": "V", "flat": "F", "channels-last": "NHWC", "backward": "backward"}
+    for name, cases in FAMILY.items():
+        assert text.count(f"\n{name}: measured in ") == 1
+        for problem in cases:
+            for task in cases[problem]:
+                row = f"| {problem.function} {problem.shape} {problem.window}, {tasks[task]} "
+                again = problem.tiled and (problem.function, task) in BLOCKS
+                assert text.count(row) == 1 + again, "blocks have a row of the NumPy backend too"
+    assert "OpenVINO" not in text
+    assert all(line.endswith(" |") for line in text.splitlines() if line.startswith("|"))
+
+
+def test_chosen_members_without_other_libraries(small, alone, monkeypatch, capsys):
+    for name, cases in FAMILY.items():
+        monkeypatch.setitem(family.PARTS, name, cases)
+    assert main(["bench", "--family", "sum", "mode", "--rounds", "1"]) == 0
+    text = capsys.readouterr().out
+    for name in {*peers.PEERS} & {*family.PEERS}:
+        assert f"\nwithout {name}: " in text
+    assert "| sumpool2d " in text
+    assert "| modepool2d " in text
+    assert "| reshape " in text
+    assert "| avgpool2d " not in text
+    assert "torch" not in text.partition("\nsum: measured in ")[2]
+
+
+def test_without_blocks_there_is_one_table(small, monkeypatch, capsys):
+    monkeypatch.setitem(family.PARTS, "mode", FAMILY["mode"])
+    assert main(["bench", "--family", "mode", "--rounds", "1"]) == 0
+    text = capsys.readouterr().out
+    assert text.count(" limit |") == 1
+    assert "The NumPy backend: " not in text
+
+
+@pytest.mark.parametrize("arguments", [["median"], ["sum", "--sizes"], ["sum", "--sweep"]])
+def test_bad_family(arguments, capsys):
+    with pytest.raises(SystemExit):
+        main(["bench", "--family", *arguments])
+    assert "--family" in capsys.readouterr().err
+
+
+def test_family_has_no_picture(tmp_path, capsys):
+    path = tmp_path / "family.png"
+    assert main(["bench", "--family", "sum", "--plot", str(path)]) == 2
+    assert "no picture" in capsys.readouterr().err
+    assert not path.exists()
+
+
+def test_family_fails_where_somebody_disagrees(small, monkeypatch, capsys):
+    right = peers.CONTENDERS["reshape"]
+
+    def wrong(*arguments):
+        contender = right(*arguments)
+        return contender._replace(outputs=(contender.outputs[0] + 1e-3,))
+
+    for name, cases in FAMILY.items():
+        monkeypatch.setitem(family.PARTS, name, cases)
+    monkeypatch.setitem(peers.CONTENDERS, "reshape", wrong)
+    assert main(["bench", "--family", "sum", "--rounds", "1"]) == 1
+    assert "reshape and the NumPy backend disagree: sumpool2d (3, 3, 12, 12)" in (
+        capsys.readouterr().err
+    )
 
 
 def test_command_without_numba(monkeypatch, capsys):
@@ -173,7 +357,7 @@ def test_command_fails_where_a_contender_disagrees(task, small, monkeypatch, cap
     right = peers.CONTENDERS[peers.NUMPY]
 
     def wrong(problem, asked, threads):
-        call, outputs, _ = right(problem, asked, threads)
+        call, outputs, *_ = right(problem, asked, threads)
         if asked != task:
             return Contender(call, outputs)
         *others, last = outputs

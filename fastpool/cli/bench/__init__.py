@@ -14,17 +14,20 @@ import numpy as np
 
 import fastpool
 
-from . import measure, overhead, plot, sizes, sweep, tables
+from . import family, measure, overhead, plot, sizes, sweep, tables
 from .peers import CONTENDERS, COPY, FASTPOOL, PEERS, peer_version
 from .problems import BACKWARD, VALUES, WINDOW
 
 # What --cases takes besides the cases.
 OVERHEAD, KERNEL_SIZES = PARTS = ("overhead", "kernels")
 # What can be measured instead of the cases.
-SWEEP, SIZES = "sweep", "sizes"
+SWEEP, SIZES, FAMILY = "sweep", "sizes", "family"
 LEGEND = """\
 F: maxima and flat int64 indices; W: maxima and window indices; V: maxima alone;
 backward: from F; limit: a copy that reads and writes as many bytes."""
+FAMILY_LEGEND = """\
+V: values; F: values and flat int64 indices; NHWC: V of channels-last data; limit: as many bytes
+copied; slices, reshape: NumPy's; local mean: scikit-image's downscale_local_mean."""
 
 
 def run(
@@ -36,14 +39,19 @@ def run(
     sample: int = sweep.SAMPLE,
     seed: int = 0,
     results: str | None = None,
+    parts: Sequence[str] = (),
 ) -> int:
     """Measure, print, and draw on request; the exit status.
 
-    `part` is `SWEEP` or `SIZES` for these alone, and what follows is of the sweep.
+    `part` is `SWEEP`, `SIZES` or `FAMILY` for these alone. What follows is of the sweep, and
+    `parts` of the family, all if empty.
 
     0: done. 1: a contender computes something else than fastpool. 2: it cannot run.
     """
     threads = threads or measure.available_threads()
+    if part == FAMILY and picture:
+        print("bench cannot run: the family has no picture", file=sys.stderr)
+        return 2
     try:
         for name in (FASTPOOL, *(("torch",) if part == SWEEP else ())):
             CONTENDERS[name](measure.TINY, VALUES, threads)
@@ -53,7 +61,7 @@ def run(
         return 2
     machine = f"{processor()}, {threads} thread{'s' * (threads > 1)}"
     print(f"fastpool {fastpool.__version__} on {machine}")
-    print(versions({SWEEP: ["torch"], SIZES: []}.get(part or "", PEERS)))
+    print(versions(libraries(part)))
     few, slow = min(rounds, measure.SLOW_ROUNDS), 1e3 * measure.SLOW
     print(f"float32 unless said, the least of {rounds} interleaved rounds", end="")
     print(f" ({few} of calls of more than {slow:.0f} ms)")
@@ -62,6 +70,8 @@ def run(
             run_sweep(sample, seed, results, rounds, threads, figure, machine)
         elif part == SIZES:
             run_sizes(rounds, threads, figure, machine)
+        elif part == FAMILY:
+            run_family(parts or list(family.PARTS), rounds, threads)
         else:
             run_cases(cases, rounds, threads, figure, machine)
     except measure.Disagreement as error:
@@ -148,6 +158,26 @@ def run_sizes(rounds: int, threads: int, figure: Any, title: str) -> None:
     tables.print_sizes(shares)
     if figure:
         plot.draw_sizes(figure, shares, {size: sizes.name_of(size) for size in sizes.SIZES}, title)
+
+
+def run_family(parts: Sequence[str], rounds: int, threads: int) -> None:
+    """Measure parts of the family, one after the other, and print the tables of all."""
+    print(FAMILY_LEGEND, end="\n\n")
+    results = {}
+    for part in parts:
+        start = time.perf_counter()
+        for problem, tasks in family.PARTS[part].items():
+            results[problem] = family.measure_problem(problem, tasks, threads, rounds)
+        print(f"{part}: measured in {time.perf_counter() - start:.0f} s", flush=True)
+    tables.print_family(results)
+
+
+def libraries(part: str | None) -> list[str]:
+    """The other libraries that are measured."""
+    plan = measure.FORWARD_PLAN | measure.BACKWARD_PLAN
+    cases = {name for names in plan.values() for name in names}
+    names = {SWEEP: {"torch"}, SIZES: set(), FAMILY: {*family.PEERS}}.get(part or "", cases)
+    return [name for name in PEERS if name in names]
 
 
 def processor() -> str:

@@ -1,4 +1,4 @@
-"""Max pooling by other libraries and by fastpool, as calls that are ready to be timed.
+"""Pooling by other libraries and by fastpool, as calls that are ready to be timed.
 
 Every function of `CONTENDERS` takes a `Problem`, a task and a number of threads. It imports its
 library when it is called, so that none of them has to be installed. It raises NotImplementedError
@@ -9,21 +9,26 @@ Outputs are preallocated and the number of threads is set wherever a library let
 ============  ====================================  ===========================================
 peer          outputs                               threads
 ============  ====================================  ===========================================
-torch         ``out=``; new ones of values alone    ``set_num_threads``
+torch         ``out=``; new ones where it has none  ``set_num_threads``
 ONNX Runtime  bound                                 ``intra_op_num_threads``
 OpenVINO      bound                                 ``INFERENCE_NUM_THREADS``
 JAX           new                                   by the first call in a process: see `jax`
 scikit-image  fresh                                 one, whatever is asked for
+local mean    fresh                                 one, whatever is asked for
 SciPy         ``output=``                           one, whatever is asked for
 OpenCV        ``dst=``, and NumPy's copy of it      ``setNumThreads``; NumPy's one
+Pillow        new                                   one, whatever is asked for
 slices        ``out=``                              one, whatever is asked for
+reshape       ``out=``                              one, whatever is asked for
 ============  ====================================  ===========================================
 
-The last four are in `image_peers`; slices are NumPy's own.
+torch is in `torch_peer`, those from scikit-image on in `image_peers`. Slices and reshape are
+NumPy's, and the local mean is scikit-image's too.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -31,18 +36,37 @@ from typing import Any
 
 import numpy as np
 
-from .image_peers import opencv, scikit_image, scipy, slices
+from .image_peers import local_mean, opencv, pillow, reshape, scikit_image, scipy, slices
 from .problems import (
+    ADAPTIVE_AVERAGE,
+    ADAPTIVE_MAXIMUM,
+    AVERAGE,
     BACKWARD,
-    CHANNELS_LAST,
+    CLOSE,
+    DIRECT_TAPS,
     FLAT,
+    MAXIMUM,
+    NORM,
+    NORM_TYPE,
     VALUES,
-    WINDOW,
     Contender,
     Problem,
     by_fastpool,
     load,
 )
+from .torch_peer import torch
+
+# ONNX's operators: their names, attributes, and the first set of operators that computes what
+# fastpool does. From 19 on averages are sums in fastpool's order.
+NODES: dict[str, tuple[str, dict[str, int], int]] = {
+    MAXIMUM: ("MaxPool", {}, 12),
+    ADAPTIVE_MAXIMUM: ("MaxPool", {}, 12),
+    AVERAGE: ("AveragePool", {"count_include_pad": 1}, 19),
+    ADAPTIVE_AVERAGE: ("AveragePool", {}, 19),
+    NORM: ("LpPool", {"p": NORM_TYPE}, 18),
+}
+# The versions of the format that have these sets.
+FORMATS = {12: 8, 18: 8, 19: 9}
 
 
 def fastpool_numba(problem: Problem, task: str, threads: int) -> Contender:
@@ -77,57 +101,37 @@ def _parallel_copy(numba: Any) -> Any:
     return numba.njit(parallel=True)(assign)
 
 
-def torch(problem: Problem, task: str, threads: int) -> Contender:
-    """PyTorch's operators, called without autograd, which cannot have preallocated outputs."""
-    torch, pair = load("torch"), [[argument] * 2 for argument in problem.arguments]
-    if task == WINDOW:
-        raise NotImplementedError("torch: no window indices")
-    if task in (CHANNELS_LAST, BACKWARD) and not problem.floats:
-        raise NotImplementedError("torch: integers as NCHW, and without a gradient")
-    torch.set_num_threads(threads)
-    x = torch.from_numpy(problem.x)
-    if task == VALUES:
-        # This has no `out`. It is the call that users make.
-        call: Callable[..., Any] = partial(torch.max_pool2d, x, *problem.arguments)
-        return Contender(call, (call().numpy(),))
-    if task == CHANNELS_LAST:
-        x = x.to(memory_format=torch.channels_last)
-    call = partial(torch.ops.aten.max_pool2d_with_indices.out, x, *pair)
-    # The outputs are channels-last if x is.
-    output, indices = torch.ops.aten.max_pool2d_with_indices(x, *pair)
-    if task == BACKWARD:
-        arguments = (torch.from_numpy(problem.grad_output), x, *pair, False, indices)
-        gradient = torch.ops.aten.max_pool2d_with_indices_backward(*arguments)
-        backward = torch.ops.aten.max_pool2d_with_indices_backward.grad_input
-        return Contender(partial(backward, *arguments, grad_input=gradient), (gradient.numpy(),))
-    return Contender(partial(call, out=output, indices=indices), (output.numpy(), indices.numpy()))
-
-
 def onnx_runtime(problem: Problem, task: str, threads: int) -> Contender:
     """ONNX Runtime on a model of one node."""
     helper, runtime = load("onnx.helper"), load("onnxruntime")
-    if task not in (VALUES, FLAT):
+    uneven = problem.windows and not problem.tiled
+    if problem.member not in NODES or uneven or (problem.member != MAXIMUM and not problem.floats):
+        raise NotImplementedError(f"ONNX Runtime: no {problem}")
+    if task not in (VALUES, FLAT) or (task == FLAT and not problem.picks):
         raise NotImplementedError("ONNX Runtime: values, or flat indices of NCHW data")
+    operator, attributes, opset = NODES[problem.member]
+    kernel, stride, padding, dilation = problem.arguments
+    windows = {
+        "kernel_shape": [kernel] * problem.axes,
+        "strides": [stride] * problem.axes,
+        "pads": [padding] * 2 * problem.axes,
+        "dilations": [dilation] * problem.axes,
+    }
+    if problem.member == ADAPTIVE_AVERAGE and problem.windows == 1:
+        operator, windows = "GlobalAveragePool", {}
     arrays = {"output": np.empty(problem.output_shape, problem.dtype)}
     if task == FLAT:
         arrays["indices"] = np.empty(problem.output_shape, np.int64)
-    kernel, stride, padding, dilation = problem.arguments
-    node = helper.make_node(
-        "MaxPool",
-        ["x"],
-        list(arrays),
-        kernel_shape=[kernel] * 2,
-        strides=[stride] * 2,
-        pads=[padding] * 4,
-        dilations=[dilation] * 2,
-    )
+    node = helper.make_node(operator, ["x"], list(arrays), **windows, **attributes)
     x, *outputs = (
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
         for name, a in {"x": problem.x, **arrays}.items()
     )
     graph = helper.make_graph([node], "pooling", [x], outputs)
     # These versions are old enough for every runtime of the last years.
-    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 12)])
+    model = helper.make_model(
+        graph, ir_version=FORMATS[opset], opset_imports=[helper.make_opsetid("", opset)]
+    )
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     session = runtime.InferenceSession(
@@ -142,16 +146,18 @@ def onnx_runtime(problem: Problem, task: str, threads: int) -> Contender:
     call = partial(session.run_with_iobinding, binding)
     call()
     # Its indices count the cells of the whole tensor.
-    plane = problem.shape[2] * problem.shape[3]
+    plane = math.prod(problem.shape[2:])
     results = [a % plane if name == "indices" else a for name, a in arrays.items()]
-    return Contender(call, tuple(results), (problem.x, arrays))
+    # Global averages and powers are added in an order of their own, and so are large windows.
+    exact = problem.picks or (problem.member == AVERAGE and kernel**problem.axes <= DIRECT_TAPS)
+    return Contender(call, tuple(results), (problem.x, arrays), 0 if exact else CLOSE)
 
 
 def openvino(problem: Problem, task: str, threads: int) -> Contender:
     """OpenVINO on a model of one node."""
     openvino, operators = load("openvino"), load("openvino.opset8")
-    if task != VALUES:
-        raise NotImplementedError("OpenVINO: values alone")
+    if task != VALUES or problem.function != "maxpool2d":
+        raise NotImplementedError("OpenVINO: values of maxpool2d alone")
     kernel, stride, padding, dilation = ([argument] * 2 for argument in problem.arguments)
     x = operators.parameter(problem.shape, np.dtype(problem.dtype))
     node = operators.max_pool(x, stride, dilation, padding, padding, kernel)
@@ -177,8 +183,8 @@ def jax(problem: Problem, task: str, threads: int) -> Contender:
     environment variable ``NPROC`` says, or else one for each CPU that the process may use. Later
     calls cannot change that; ``taskset`` is the safe way to limit them.
     """
-    if task not in (VALUES, BACKWARD):
-        raise NotImplementedError("JAX: no indices")
+    if task not in (VALUES, BACKWARD) or problem.function != "maxpool2d":
+        raise NotImplementedError("JAX: maxpool2d without indices alone")
     if task == BACKWARD and (problem.dilation > 1 or not problem.floats):
         raise NotImplementedError("JAX: no gradient with dilation or of integers")
     jax = load("jax")
@@ -195,7 +201,7 @@ def jax(problem: Problem, task: str, threads: int) -> Contender:
     def pool(x: Any) -> Any:
         return jax.lax.reduce_window(
             x,
-            np.array(problem.least, problem.dtype),
+            np.array(problem.outside, problem.dtype),
             jax.lax.max,
             (1, 1, kernel, kernel),
             (1, 1, stride, stride),
@@ -225,8 +231,10 @@ PEERS = {
     "scikit-image": ("skimage",),
     "SciPy": ("scipy",),
     "OpenCV": ("cv2",),
+    "Pillow": ("PIL",),
 }
 FASTPOOL, NUMPY, COPY, SLICES = "fastpool", "NumPy backend", "copy", "slices"
+LOCAL_MEAN, RESHAPE = "local mean", "reshape"
 CONTENDERS: dict[str, Callable[[Problem, str, int], Contender]] = {
     FASTPOOL: fastpool_numba,
     NUMPY: fastpool_numpy,
@@ -239,6 +247,9 @@ CONTENDERS: dict[str, Callable[[Problem, str, int], Contender]] = {
     "SciPy": scipy,
     "OpenCV": opencv,
     SLICES: slices,
+    LOCAL_MEAN: local_mean,
+    "Pillow": pillow,
+    RESHAPE: reshape,
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from . import measure, sizes, sweep
+from . import family, measure, sizes, sweep
 from .measure import Times
 from .peers import COPY, FASTPOOL, NUMPY, SLICES
 from .problems import BACKWARD, CHANNELS_LAST, FLAT, VALUES, WINDOW, Problem
@@ -180,3 +180,40 @@ def print_sizes(shares: Mapping[str, Mapping[int, float]]) -> None:
             for size in sizes.SIZES
         ],
     )
+
+
+def print_family(results: Mapping[Problem, Times]) -> None:
+    """One row a problem and task; the NumPy backend again in a table of its own."""
+    labels = LABELS | {CHANNELS_LAST: "NHWC"}
+    rows = [
+        (f"{problem.function} {problem.shape} {problem.window}, {labels[task]}", task, times)
+        for problem, times in results.items()
+        for task in dict.fromkeys(task for _, task in times)
+    ]
+    others = {FASTPOOL: (COPY, NUMPY, *family.PEERS), NUMPY: family.ARRAYS}
+    titles = {
+        FASTPOOL: "Times as fast as others, and the share of the limit",
+        NUMPY: "The NumPy backend: times as fast as others on one thread",
+    }
+    for own, title in titles.items():
+        ratios = {
+            label: {
+                name: times[name, task] / times[own, task]
+                for name in others[own]
+                if {(name, task), (own, task)} <= times.keys()
+            }
+            for label, task, times in rows
+        }
+        found = [name for name in others[own] if any(name in each for each in ratios.values())]
+        if not found:
+            continue
+        print_table(
+            title,
+            ["", "ms", *("limit" if name == COPY else name for name in found)],
+            [
+                [label, milliseconds(times[own, task])]
+                + [(share if name == COPY else multiple)(ratios[label].get(name)) for name in found]
+                for label, task, times in rows
+                if ratios[label]
+            ],
+        )
