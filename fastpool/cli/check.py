@@ -9,135 +9,31 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 import fastpool
 
 from ..dispatch.table import COMPILED, PLAIN
-from ..rules import calls
 from ..rules.arrays import DTYPES
 from ..rules.geometry import Geometry
-from ..rules.members import FUNCTIONS
 from .adversarial import MEMORIES, STYLES, adversarial, in_memory, usable_dtypes
 from .adversarial import dtype_of as dtype_of
+from .cases import MEMBERS as MEMBERS
+from .cases import Case, random_case
 
 # The two whose results are compared.
 BACKENDS = (PLAIN, COMPILED)
 
-
-class Sizes(NamedTuple):
-    """The ranges that a random case draws from, for one number of spatial axes."""
-
-    small: tuple[int, int]
-    large: tuple[int, int]
-    kernel: tuple[int, int]
-    wide_kernel: tuple[int, int]  # of every tenth case
-
-
-# By the number of spatial axes. In 3-D the sides are short, since the cells are their product.
-SIZES = {
-    1: Sizes((1, 60), (2000, 20000), (1, 6), (1, 100)),
-    2: Sizes((1, 24), (60, 200), (1, 6), (1, 40)),
-    3: Sizes((1, 9), (16, 32), (1, 4), (1, 12)),
-}
-
-
 # Cases of a window and dtype, whose kernels take a second or two to compile.
 TIMES = 10
 
+# Taps that the NumPy backend is to sort for the most frequent values: a second's.
+SORTED = 2**21
 
-# The members whose functions take the arguments of a case.
-MEMBERS = tuple(
-    dict.fromkeys(
-        function.operation.name for function in FUNCTIONS.values() if function.operation.sign
-    )
-)
-
-
-class Case(NamedTuple):
-    """One pooling, which is run forward, backward and as an unpooling.
-
-    Attributes
-    ----------
-    member : str
-        The name of its operation.
-    dimensions : int
-        The number of spatial axes, which the functions' names say.
-    shape : tuple of int
-        Of the input.
-    arguments : dict
-        Of the forward pass, by name.
-    geometry : Geometry
-        What `arguments` mean for `shape`.
-    """
-
-    member: str
-    dimensions: int
-    shape: tuple[int, ...]
-    arguments: dict[str, Any]
-    geometry: Geometry
-
-    @property
-    def pool(self) -> str:
-        """The name of the forward pass."""
-        return f"{self.member}pool{self.dimensions}d"
-
-    @property
-    def backward(self) -> str:
-        """The name of the backward pass."""
-        return f"{self.pool}_backward"
-
-    @property
-    def unpool(self) -> str:
-        """The name of the unpooling."""
-        return f"maxunpool{self.dimensions}d"
-
-
-def random_case(rng: np.random.Generator, large: bool = False, before: Case | None = None) -> Case:
-    """A valid pooling of any member and number of axes, usually a small one.
-
-    Every argument takes all of its forms: paddings that differ from side to side, windows with
-    gaps, "same", and so on. They are those of the case `before`, if there is one.
-    """
-    while True:
-        dimensions = int(rng.choice((1, 2, 3), p=(0.25, 0.5, 0.25)))
-        dimensions = before.dimensions if before else dimensions
-        member = before.member if before else str(rng.choice(MEMBERS))
-        function, sizes = FUNCTIONS[f"{member}pool{dimensions}d"], SIZES[dimensions]
-
-        def each(bounds: tuple[int, int], count: int = dimensions) -> tuple[int, ...]:
-            low, high = bounds
-            return tuple(int(n) for n in rng.integers(low, high + 1, count))
-
-        layout = before.arguments["layout"] if before else str(rng.choice(function.layouts))
-        spatial = each(sizes.large if large else sizes.small)
-        lead = each((1, 3), int(rng.integers(0, 4)))
-        channels = (int(rng.choice((1, 2, 3, 17))),) if layout.endswith("C") else ()
-        shape = (*lead, *spatial, *channels)
-        kernel = each(sizes.wide_kernel if rng.random() < 0.1 else sizes.kernel)
-        dilation = each((1, 4)) if rng.random() < 0.4 else (1,) * dimensions
-        reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-        pairs = tuple((int(rng.integers(r + 1)), int(rng.integers(r + 1))) for r in reach)
-        forms: tuple[Any, ...] = (pairs, 0, "same", "valid")
-        arguments = {
-            "kernel_size": kernel,
-            "stride": None if rng.random() < 0.2 else each((1, 5)),
-            "padding": forms[rng.choice(4, p=(0.5, 0.2, 0.2, 0.1))],
-            "dilation": dilation,
-            "ceil_mode": bool(rng.random() < 0.4),
-            "layout": layout,
-            "index_format": str(rng.choice(("flat", "window"))),
-        }
-        arguments = before.arguments if before else arguments
-        try:
-            call = calls.forward(
-                function, "x", shape, np.dtype(np.float32), return_indices=True, **arguments
-            )
-        except ValueError:
-            continue  # a window holds no cell, or the kernel does not fit
-        return Case(member, dimensions, shape, arguments, call.geometry)
+# One of each way to take a root, and the largest value.
+NORMS = (1, 2, 3, 5, math.inf)
 
 
 def difference(a: np.ndarray, b: np.ndarray, any_nan: bool = False) -> str:
@@ -166,78 +62,147 @@ def outcome(function: Callable[..., Any], *arguments: Any, **options: Any) -> An
         return f"{type(error).__name__}: {error}"
 
 
-def check_case(rng: np.random.Generator, case: Case, dtype: np.dtype[Any]) -> list[str]:
-    """Run one case through both backends; what differed, if anything."""
-    arguments, found = case.arguments, []
+class Comparison:
+    """One case of one dtype, run through both backends.
 
-    def compare(what: str, a: Any, b: Any, any_nan: bool = False) -> None:
-        if isinstance(a, str) or isinstance(b, str):
-            text = "" if isinstance(a, str) and isinstance(b, str) and a == b else f"{a!r}, {b!r}"
-        else:
-            text = difference(a, b, any_nan)
-        if text:
-            found.append(f"{what}: {text}")
+    Attributes
+    ----------
+    found : list of str
+        What differed.
+    """
 
-    def draw(shape: tuple[int, ...]) -> np.ndarray:
-        values = adversarial(rng, shape, dtype, str(rng.choice(STYLES)))
-        return in_memory(rng, values, str(rng.choice(MEMORIES)))
+    def __init__(self, rng: np.random.Generator, case: Case, dtype: np.dtype[Any]) -> None:
+        self.rng, self.case, self.dtype = rng, case, dtype
+        self.found: list[str] = []
+        names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "layout")
+        self.windows = {name: case.arguments[name] for name in names}
 
-    def both(name: str, *positional: Any, **options: Any) -> tuple[Any, Any]:
+    def draw(self, shape: tuple[int, ...]) -> np.ndarray:
+        """An array that is hard to pool."""
+        values = adversarial(self.rng, shape, self.dtype, str(self.rng.choice(STYLES)))
+        return in_memory(self.rng, values, str(self.rng.choice(MEMORIES)))
+
+    def both(self, name: str, *positional: Any, **options: Any) -> tuple[Any, Any]:
+        """What both backends answer."""
         function = getattr(fastpool, name)
         first, second = (
             outcome(function, *positional, **options, backend=backend) for backend in BACKENDS
         )
         return first, second
 
-    x = draw(case.shape)
-    first, second = both(case.pool, x, return_indices=True, **arguments)
-    if isinstance(first, str) or isinstance(second, str):
-        compare(case.pool, first, second)
-    else:
-        compare(f"{case.pool}, output", first.output, second.output)
-        compare(f"{case.pool}, indices", first.indices, second.indices)
-    compare(f"{case.pool}, values only", *both(case.pool, x, **arguments))
+    def compare(self, what: str, a: Any, b: Any, any_nan: bool = False) -> None:
+        """Note how two answers differ, if they do."""
+        if isinstance(a, str) or isinstance(b, str):
+            text = "" if isinstance(a, str) and isinstance(b, str) and a == b else f"{a!r}, {b!r}"
+        else:
+            text = difference(a, b, any_nan)
+        if text:
+            self.found.append(f"{what}: {text}")
 
-    if not isinstance(first, str):
+    def sums(self, name: str, *positional: Any, **options: Any) -> None:
+        """Compare the answers of a function that adds, whose NaNs are any."""
+        self.compare(name, *self.both(name, *positional, **options), any_nan=True)
+
+    def picked(self, name: str, x: np.ndarray, **options: Any) -> Any:
+        """Compare the answers of a function that picks cells; the first one, with indices."""
+        first, second = self.both(name, x, return_indices=True, **options)
+        if isinstance(first, str) or isinstance(second, str):
+            self.compare(name, first, second)
+        else:
+            self.compare(f"{name}, output", first.output, second.output)
+            self.compare(f"{name}, indices", first.indices, second.indices)
+        self.compare(f"{name}, values only", *self.both(name, x, **options))
+        return first
+
+    def laid(self, indices: np.ndarray) -> np.ndarray:
+        """The indices in awkward memory."""
         # A broadcast array repeats indices, which would then name cells of other windows.
         memories = [memory for memory in MEMORIES if memory != "broadcast"]
-        indices = in_memory(rng, first.indices, str(rng.choice(memories)))
-        if indices.size and rng.random() < 0.2:
-            indices = _spoiled(rng, indices, case.geometry)
-        gradient = draw(case.geometry.output_shape)
-        any_nan = case.geometry.overlapping
-        answers = both(case.backward, gradient, indices, case.shape, **arguments)
-        compare(case.backward, *answers, any_nan=any_nan)
-        unpool = {name: value for name, value in arguments.items() if name != "ceil_mode"}
-        unpool["output_size"] = case.geometry.sizes
-        compare(case.unpool, *both(case.unpool, gradient, indices, **unpool))
-    _check_averages(rng, case, x, draw, compare, both)
-    return [f"{text}\n  {dtype} {case.shape} {arguments}" for text in found]
+        return in_memory(self.rng, indices, str(self.rng.choice(memories)))
 
 
-def _check_averages(
-    rng: np.random.Generator,
-    case: Case,
-    x: np.ndarray,
-    draw: Callable[[tuple[int, ...]], np.ndarray],
-    compare: Callable[..., None],
-    both: Callable[..., tuple[Any, Any]],
-) -> None:
+def check_case(rng: np.random.Generator, case: Case, dtype: np.dtype[Any]) -> list[str]:
+    """Run one case through both backends; what differed, if anything."""
+    comparison = Comparison(rng, case, dtype)
+    x = comparison.draw(case.shape)
+    _check_extremes(comparison, x)
+    _check_averages(comparison, x)
+    _check_norms(comparison, x)
+    _check_adaptive(comparison, x)
+    taps = math.prod(case.geometry.output_shape) * math.prod(case.geometry.kernel)
+    if dtype.kind in "iub" and taps <= SORTED:
+        comparison.picked(f"modepool{case.dimensions}d", x, **case.arguments)
+    return [f"{text}\n  {dtype} {case.shape} {case.arguments}" for text in comparison.found]
+
+
+def _check_extremes(comparison: Comparison, x: np.ndarray) -> None:
+    """The case's member, its gradient and the unpooling, some with bad indices."""
+    case, arguments = comparison.case, comparison.case.arguments
+    first = comparison.picked(case.pool, x, **arguments)
+    if isinstance(first, str):
+        return
+    indices = comparison.laid(first.indices)
+    if indices.size and comparison.rng.random() < 0.2:
+        indices = _spoiled(comparison.rng, indices, case.geometry)
+    gradient = comparison.draw(case.geometry.output_shape)
+    any_nan = case.geometry.overlapping
+    answers = comparison.both(case.backward, gradient, indices, case.shape, **arguments)
+    comparison.compare(case.backward, *answers, any_nan=any_nan)
+    unpool = {name: value for name, value in arguments.items() if name != "ceil_mode"}
+    unpool["output_size"] = case.geometry.sizes
+    comparison.compare(case.unpool, *comparison.both(case.unpool, gradient, indices, **unpool))
+
+
+def _check_averages(comparison: Comparison, x: np.ndarray) -> None:
     """Sums and averages of the same windows, and the gradient of the average."""
-    windows = {name: value for name, value in case.arguments.items() if name != "index_format"}
+    rng, case, windows = comparison.rng, comparison.case, comparison.windows
     average, total = (f"{name}pool{case.dimensions}d" for name in ("avg", "sum"))
     divisors = {
         "count_include_pad": bool(rng.random() < 0.6),
         "divisor_override": int(rng.choice((-3, 2, 7))) if rng.random() < 0.3 else None,
     }
-    whole = x.dtype.kind in "iu" and rng.random() < 0.5
-    result = {"dtype": x.dtype.newbyteorder("=")} if whole else {}
-    compare(average, *both(average, x, **windows, **divisors, **result), any_nan=True)
-    compare(total, *both(total, x, **windows, **result), any_nan=True)
+    result = _result(rng, x.dtype)
+    comparison.sums(average, x, **windows, **divisors, **result)
+    comparison.sums(total, x, **windows, **result)
     if x.dtype.kind not in "iub":
-        gradient, backward = draw(case.geometry.output_shape), f"{average}_backward"
-        answers = both(backward, gradient, case.shape, **windows, **divisors)
-        compare(backward, *answers, any_nan=True)
+        gradient = comparison.draw(case.geometry.output_shape)
+        comparison.sums(f"{average}_backward", gradient, case.shape, **windows, **divisors)
+
+
+def _check_norms(comparison: Comparison, x: np.ndarray) -> None:
+    """A norm of the same windows, and its gradient."""
+    case, name = comparison.case, f"lppool{comparison.case.dimensions}d"
+    options = {**comparison.windows, "norm_type": NORMS[comparison.rng.integers(len(NORMS))]}
+    comparison.sums(name, x, **options)
+    if x.dtype.kind not in "iub":
+        gradient = comparison.draw(case.geometry.output_shape)
+        comparison.sums(f"{name}_backward", gradient, x, **options)
+
+
+def _check_adaptive(comparison: Comparison, x: np.ndarray) -> None:
+    """Adaptive maximum and average of the same input, and their gradients."""
+    rng, case = comparison.rng, comparison.case
+    layout = {"layout": case.arguments["layout"]}
+    size = tuple(
+        None if rng.random() < 0.1 else int(rng.integers(n + 3)) for n in case.geometry.sizes
+    )
+    largest, average = (f"adaptive_{name}pool{case.dimensions}d" for name in ("max", "avg"))
+    first = comparison.picked(largest, x, output_size=size, **layout)
+    comparison.sums(average, x, size, **layout, **_result(rng, x.dtype))
+    if isinstance(first, str):
+        return
+    gradient, indices = comparison.draw(first.output.shape), comparison.laid(first.indices)
+    if indices.size and rng.random() < 0.2:
+        indices = _spoiled(rng, indices, case.geometry)
+    comparison.sums(f"{largest}_backward", gradient, indices, case.shape, size, **layout)
+    if x.dtype.kind not in "iub":
+        comparison.sums(f"{average}_backward", gradient, case.shape, size, **layout)
+
+
+def _result(rng: np.random.Generator, dtype: np.dtype[Any]) -> dict[str, Any]:
+    """For sums of integers, often their own dtype as that of the result."""
+    whole = dtype.kind in "iu" and rng.random() < 0.5
+    return {"dtype": dtype.newbyteorder("=")} if whole else {}
 
 
 def _spoiled(rng: np.random.Generator, indices: np.ndarray, geometry: Geometry) -> np.ndarray:

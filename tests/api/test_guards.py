@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bits import assert_same
+from family import CALLS
 from guards import KINDS, Guarded
 from process import run
 
@@ -85,6 +86,26 @@ SHAPES = {"flat": (17, 14, 13), "window": (3, 14, 40)}
 def test_guard_cells_stay(window, dtype, layout):
     for index_format, shape in SHAPES.items():
         check_guards(window, dtype, layout, shape, index_format)
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
+def test_guard_cells_stay_of_the_family(name, dtype, last):
+    for function, arrays, arguments, options in CALLS[name](dtype, last):
+        expected = function(*arrays, *arguments, **options, backend="numpy")
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        for kind in KINDS:
+            guarded(function, (*arrays, *arguments), options, expected, kind, "numba")
+        if function is not fastpool.adaptive_maxpool2d_backward:
+            continue
+        gradient, indices = arrays
+        for wrong in bad_indices(indices, expected[0].size):
+            for kind, backend in itertools.product(("inside", "apart"), BACKENDS):
+                with pytest.raises(IndexError):
+                    guarded(
+                        function, (gradient, wrong, *arguments), options, expected, kind, backend
+                    )
 
 
 def test_with_bounds_checks(tmp_path):

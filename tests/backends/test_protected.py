@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from bits import assert_same
+from family import CALLS
 from windows import WINDOWS
 
 import fastpool
@@ -123,3 +124,21 @@ def test_nothing_outside_large_volumes_is_touched(between_protected_pages, monke
         found = fastpool.maxpool3d(source, *window, **options, backend="numba")
         assert_same(found.output, expected.output)
         assert_same(found.indices, expected.indices)
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
+@pytest.mark.whole
+def test_nothing_outside_is_touched_by_the_family(between_protected_pages, name, dtype, last):
+    """Sums read rows as vectors, and planes side by side: neither beyond the last cell."""
+    for function, arrays, arguments, options in CALLS[name](dtype, last):
+        expected = function(*arrays, *arguments, **options, backend="numpy")
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        for at_the_end in (False, True):
+            sources = [between_protected_pages(array, at_the_end) for array in arrays]
+            out = tuple(between_protected_pages(np.ones_like(a), at_the_end) for a in expected)
+            target = out if len(out) > 1 else out[0]
+            function(*sources, *arguments, **options, out=target, backend="numba")
+            for found, wanted in zip(out, expected, strict=True):
+                assert_same(found, wanted)

@@ -86,6 +86,19 @@ def test_check_sees_a_cell_that_differs(monkeypatch, capsys):
         for part in (", output", ", indices", ", values only", "_backward"):
             assert f"{pool}{part}: " in found
         assert f"maxunpool{n}d: " in found
+    for n, name in itertools.product((1, 2, 3), ("adaptive_maxpool", "modepool")):
+        for part in ("output", "indices", "values only"):
+            assert f"{name}{n}d, {part}: " in found
+    found = "".join(
+        "\n".join(check.check_case(rng, check.random_case(rng), np.dtype(np.float64)))
+        for _ in range(60)
+    )
+    for n, name in itertools.product((1, 2, 3), ("avgpool", "lppool", "adaptive_avgpool")):
+        assert f"{name}{n}d: " in found
+        assert f"{name}{n}d_backward: " in found
+    for n in (1, 2, 3):
+        assert f"sumpool{n}d: " in found
+        assert f"adaptive_maxpool{n}d_backward: " in found
 
 
 @pytest.mark.numba
