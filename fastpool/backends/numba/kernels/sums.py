@@ -7,8 +7,10 @@ added to it, tap by tap; then the totals are divided, rounded and written::
     row 1   taps 3 4 5 ──┼──> totals ── divided ──> a row of the output
     row 2   taps 6 7 8 ──┘
 
-Rows and taps outside are left out: a zero that is added changes nothing. Small planes go side by
-side into the lanes, as if they were channels.
+Rows and taps outside are left out: a zero that is added changes nothing.
+
+Small planes go side by side into the lanes, as if they were channels; `vectors.transpose` draws it.
+Rows that go past the caches are gathered in the scratch, and written as one stream.
 """
 
 from __future__ import annotations
@@ -146,7 +148,7 @@ def add_reached(source, totals, table, first, count, stride, half):
     """Windows wherever they begin, with as many taps as each of them has, channel by channel."""
     channels, zero, step = table[CHANNELS], zero_of(source), table[WIDTH + DILATION]
     width = lanes(totals)
-    if table[BRING_IN]:
+    if table[BRING_IN]:  # one vector a window: half of the time
         for ow in range(count):
             left, begin, stop = reach_of(table, WIDTH, REACH_WIDTH, first + ow)
             total = load(totals, ow * width)
@@ -223,6 +225,18 @@ def write_past(source, target, table, start, count):
 
 
 @inlined
+def add_rows(table, source, totals, tops, insides, windows):
+    """The taps of a row of windows, from the first row of cells inside to the last one."""
+    (front, top), (nearest, furthest, above, below), (first, count) = tops, insides, windows
+    for d in range(nearest, furthest):
+        for h in range(above, below):
+            origin = (front + d * table[DEPTH + DILATION]) * table[INPUT + SLICE]
+            origin += (top + h * table[HEIGHT + DILATION]) * table[INPUT + ROW]
+            origin = source + origin * table[CELL_BYTES]
+            add_taps_at(table[ADD_TAPS], (origin, totals, address_of(table), first, count))
+
+
+@inlined
 def row_of_windows(table, od, oh, first):
     """Where in its plane of the output a row of windows begins."""
     return od * table[OUTPUT + SLICE] + oh * table[OUTPUT + ROW] + first * table[OUTPUT + COLUMN]
@@ -257,7 +271,6 @@ def finish(table, memory, known, to, windows):
 def sum_rows(x, output, places, scratch, table, first_row, last_row):
     """Sum the output rows from `first_row` up to `last_row`, counted through all slices."""
     slices, rows = table[DEPTH + OUTPUTS], table[HEIGHT + OUTPUTS]
-    step_d, step_h = table[DEPTH + DILATION], table[HEIGHT + DILATION]
     row_outputs, tile, channels = table[WIDTH + OUTPUTS], table[TILE_WINDOWS], table[CHANNELS]
     item, numbers = table[CELL_BYTES], address_of(table)
     begin_of_scratch = (address_of(scratch) + 63) // 64 * 64
@@ -291,17 +304,12 @@ def sum_rows(x, output, places, scratch, table, first_row, last_row):
             to = target + row_of_windows(table, od, begin, first) * table[RESULT_BYTES]
             for oh in range(begin, stop):
                 rows_of_cells = reach_of(table, HEIGHT, REACH_HEIGHT, oh)
-                same = rows_of_cells == summed  # as they are often for rows of a gradient
-                if not same:
+                if rows_of_cells != summed:  # rows of a gradient often have the same ones
                     summed = rows_of_cells
                     top, above, below = rows_of_cells
                     clear(scratch, totals, count * channels * table[TOTAL_BYTES])
-                    for d in range(nearest, furthest):
-                        for h in range(above, below):
-                            origin = (front + d * step_d) * table[INPUT + SLICE]
-                            origin += (top + h * step_h) * table[INPUT + ROW]
-                            origin = source + origin * item
-                            add_taps_at(table[ADD_TAPS], (origin, totals, numbers, first, count))
+                    insides = nearest, furthest, above, below
+                    add_rows(table, source, totals, (front, top), insides, (first, count))
                 windows = od, oh, first, count
                 if table[HELD_ROWS] == 0:
                     known = finish(table, (totals, begin_of_scratch), known, to, windows)
