@@ -86,7 +86,7 @@ def _norm(name: str, examples: str = "") -> Norm:
     ) -> Any:
         (array,) = arrays.as_arrays(name, function.inputs, (x,))
         arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
-        p, call = understood(function, array.shape, array.dtype, arguments)
+        p, call = understood(function, "x", array.shape, array.dtype, arguments)
         output = _output(name, out, call.geometry.output_shape, call.dtype, (array,))
         write_norms(call, p, array, output, backend)
         return out if out is not None else output
@@ -116,7 +116,7 @@ def _backward(name: str, examples: str = "") -> NormBackward:
         arrays.check_dtype(name, "grad_output", gradient.dtype)
         check_gradient(name, gradient.dtype)
         arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
-        p, call = understood(function, array.shape, array.dtype, arguments)
+        p, call = understood(function, "x", array.shape, array.dtype, arguments)
         geometry, dtype = call.geometry, gradient.dtype.newbyteorder("=")
         arrays.check_shape(name, "grad_output", gradient.shape, geometry.output_shape)
         output = _output(name, out, geometry.input_shape, dtype, (gradient, array))
@@ -127,9 +127,15 @@ def _backward(name: str, examples: str = "") -> NormBackward:
 
 
 def understood(
-    function: Function, shape: tuple[int, ...], dtype: np.dtype[Any], arguments: tuple[Any, ...]
+    function: Function,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    arguments: tuple[Any, ...],
 ) -> tuple[norms.Norm, Call]:
     """The norm, and the call of a sum of its powers, whose dtype is that of the result.
+
+    The input has `shape` and `dtype`, and messages call it `name`.
 
     Raises
     ------
@@ -137,11 +143,11 @@ def understood(
         An argument has the wrong type or value.
     """
     norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout = arguments
-    arrays.check_dtype(function.name, "x", dtype)
+    arrays.check_dtype(function.name, name, dtype)
     p = norms.norm_type(function.name, norm_type)
     call = calls.average(
-        function, "x", shape, norms.result_dtype(dtype), kernel_size, stride, padding,
-        ceil_mode, True, 1, dilation, layout, None,
+        function, name, shape, norms.result_dtype(dtype), kernel_size, stride, padding, ceil_mode,
+        True, 1, dilation, layout, None,
     )  # fmt: skip
     return p, call
 
@@ -149,8 +155,8 @@ def understood(
 def write_norms(call: Call, p: norms.Norm, x: np.ndarray, output: np.ndarray, backend: Any) -> None:
     """Fill `output` with the norms of the windows of `x`."""
     with np.errstate(all="ignore"):
-        for cells, windows in _blocks(call):
-            output[windows] = _norms(call, p, x[cells], backend)
+        for block in _blocks(call):
+            output[block] = _norms(call, p, x[block], backend)
 
 
 def write_gradient(
@@ -158,10 +164,10 @@ def write_gradient(
 ) -> None:
     """Fill `output` with what the windows of `x` pass on to their cells."""
     with np.errstate(all="ignore"):
-        for cells, windows in _blocks(call):
-            found = _gradient(call, p, gradient[windows], x[cells], backend)
+        for block in _blocks(call):
+            found = _gradient(call, p, gradient[block], x[block], backend)
             found += 0  # no zero is negative
-            output[cells] = found
+            output[block] = found
 
 
 def write_tangent(
@@ -169,8 +175,8 @@ def write_tangent(
 ) -> None:
     """Fill `output` with the norms' derivatives along `tangent`: the transpose of the gradient."""
     with np.errstate(all="ignore"):
-        for cells, windows in _blocks(call):
-            output[windows] = _tangent(call, p, tangent[cells], x[cells], backend)
+        for block in _blocks(call):
+            output[block] = _tangent(call, p, tangent[block], x[block], backend)
 
 
 def _output(
@@ -191,71 +197,84 @@ def _output(
         raise arrays.too_large(name, [(shape, dtype)]) from None
 
 
-def _blocks(call: Call) -> Iterator[tuple[Any, Any]]:
-    """Some planes at a time: an index of what is read, and of what is written."""
+def _blocks(call: Call) -> Iterator[Any]:
+    """Some planes at a time, as an index of what is read and of what is written."""
     geometry = call.geometry
     if not geometry.lead or math.prod(geometry.lead) * geometry.plane_cells <= BLOCK:
-        yield ..., ...
+        yield ...
         return
     count = max(1, BLOCK // (geometry.plane_cells * math.prod(geometry.lead[1:])))
     for first in range(0, geometry.lead[0], count):
-        yield slice(first, first + count), slice(first, first + count)
-
-
-def _call(call: Call, name: str, lead: tuple[int, ...], **changes: Any) -> Call:
-    """A call of another function on the windows of some planes."""
-    whole = call.with_lead(lead)
-    return replace(whole, function=replace(FUNCTIONS[name], name=call.name), **changes)
+        yield slice(first, first + count)
 
 
 _WIDE = np.dtype(np.float64)
 
 
-def _parts(call: Call, x: np.ndarray) -> tuple[str, tuple[int, ...]]:
-    """The number of axes, as it stands in names, and the leading axes of some planes."""
-    return f"{call.function.dimensions}d", x.shape[: len(call.geometry.lead)]
+def _made_of(
+    call: Call, p: norms.Norm, lead: tuple[int, ...], gradient: bool = False
+) -> tuple[Call, Call]:
+    """What a call asks of a backend, for some planes: what pools, and what windows pass on.
+
+    Where the latter is wanted, maxima have indices.
+    """
+    largest = isinstance(p, float)
+    assert call.division is not None
+    whole = replace(
+        call.with_lead(lead),
+        dtype=_WIDE,
+        division=None if largest else replace(call.division, dtype=_WIDE),
+        index_dtype=np.dtype(np.int64) if largest and gradient else None,
+    )
+    n = call.function.dimensions
+    kinds = ("max", "max") if largest else ("sum", "avg")
+    pooled, spread = (
+        replace(whole, function=replace(FUNCTIONS[f"{kind}pool{n}d{end}"], name=call.name))
+        for kind, end in zip(kinds, ("", "_backward"), strict=True)
+    )
+    return pooled, spread
+
+
+def parts(call: Call, p: norms.Norm) -> Iterator[Call]:
+    """All that a call asks of a backend, whatever the numbers."""
+    first, *rest = call.geometry.lead or (1,)
+    for block in _blocks(call):
+        lead = call.geometry.lead
+        if block is not ...:
+            lead = len(range(first)[block]), *rest
+        gradient = call.part == "backward"
+        pooled, spread = _made_of(call, p, lead, gradient)
+        yield pooled
+        if gradient:
+            yield spread
 
 
 def _norms(call: Call, p: norms.Norm, x: np.ndarray, backend: Any) -> np.ndarray:
     """The norms of the windows of some planes, in float64."""
-    sizes, lead = _parts(call, x)
+    pooled, _ = _made_of(call, p, x.shape[: len(call.geometry.lead)])
     numbers = norms.magnitudes(x)
-    assert call.division is not None
     if isinstance(p, float):
-        changes: dict[str, Any] = {"dtype": _WIDE, "division": None}
-        largest: np.ndarray = execute_call(
-            _call(call, f"maxpool{sizes}", lead, **changes), (numbers,), None, backend
-        )
+        largest: np.ndarray = execute_call(pooled, (numbers,), None, backend)
         return largest
-    changes = {"dtype": _WIDE, "division": replace(call.division, dtype=_WIDE)}
-    summed = _call(call, f"sumpool{sizes}", lead, **changes)
     powers = norms.power(numbers, p)
-    return norms.root(execute_call(summed, (powers,), None, backend), p)
+    return norms.root(execute_call(pooled, (powers,), None, backend), p)
 
 
 def _gradient(
     call: Call, p: norms.Norm, gradient: np.ndarray, x: np.ndarray, backend: Any
 ) -> np.ndarray:
     """What the windows of some planes pass on to their cells, in float64."""
-    sizes, lead = _parts(call, x)
+    pooled, spread = _made_of(call, p, x.shape[: len(call.geometry.lead)], True)
     passed: np.ndarray = gradient.astype(np.float64)
     signs: np.ndarray = np.sign(x.astype(np.float64))
-    assert call.division is not None
     if isinstance(p, float):
-        changes: dict[str, Any] = {
-            "dtype": _WIDE, "division": None, "index_dtype": np.dtype(np.int64),
-        }  # fmt: skip
-        picked = _call(call, f"maxpool{sizes}", lead, **changes)
-        indices = execute_call(picked, (norms.magnitudes(x),), None, backend).indices
-        routed = _call(call, f"maxpool{sizes}_backward", lead, **changes)
-        signs *= execute_call(routed, (passed, indices), None, backend)
+        indices = execute_call(pooled, (norms.magnitudes(x),), None, backend).indices
+        signs *= execute_call(spread, (passed, indices), None, backend)
         return signs
     found = _norms(call, p, x, backend)
     zero = found == 0
     passed /= norms.power(found, p - 1)
     passed[zero] = 0
-    changes = {"dtype": _WIDE, "division": replace(call.division, dtype=_WIDE)}
-    spread = _call(call, f"avgpool{sizes}_backward", lead, **changes)
     signs *= norms.power(norms.magnitudes(x), p - 1)
     signs *= execute_call(spread, (passed,), None, backend)
     return signs
@@ -265,22 +284,15 @@ def _tangent(
     call: Call, p: norms.Norm, tangent: np.ndarray, x: np.ndarray, backend: Any
 ) -> np.ndarray:
     """What the cells of some planes pass on to their windows, in float64."""
-    sizes, lead = _parts(call, x)
+    pooled, _ = _made_of(call, p, x.shape[: len(call.geometry.lead)], True)
     along: np.ndarray = tangent * np.sign(x.astype(np.float64))
-    assert call.division is not None
     if isinstance(p, float):
-        changes: dict[str, Any] = {
-            "dtype": _WIDE, "division": None, "index_dtype": np.dtype(np.int64),
-        }  # fmt: skip
-        picked = _call(call, f"maxpool{sizes}", lead, **changes)
-        indices = execute_call(picked, (norms.magnitudes(x),), None, backend).indices
-        return gather(along, indices, picked.geometry, window=False)
+        indices = execute_call(pooled, (norms.magnitudes(x),), None, backend).indices
+        return gather(along, indices, pooled.geometry, window=False)
     found = _norms(call, p, x, backend)
     zero = found == 0
     along *= norms.power(norms.magnitudes(x), p - 1)
-    changes = {"dtype": _WIDE, "division": replace(call.division, dtype=_WIDE)}
-    summed = _call(call, f"sumpool{sizes}", lead, **changes)
-    sums: np.ndarray = execute_call(summed, (along,), None, backend)
+    sums: np.ndarray = execute_call(pooled, (along,), None, backend)
     sums /= norms.power(found, p - 1)
     sums[zero] = 0
     return sums

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -15,20 +15,26 @@ from ..rules.arrays import Storage
 from ..rules.call import Call, Function
 from ..rules.members import FUNCTIONS
 from ..rules.operation import NORM, SUM
+from . import norms
+from .adaptive import OutputSize
 from .types import Entries, IndexFormat, Layout, Padding
 
-# Adaptive functions have no kernel_size, and norms are made of sums.
-_NAMES = tuple(
-    name
-    for name, function in FUNCTIONS.items()
-    if not function.adaptive and function.operation is not NORM
-)
 DEFAULT = ("maxpool2d", "maxpool2d_backward", "maxunpool2d")
+
+
+class _Asked(NamedTuple):
+    """What was written for windows, beside the shape."""
+
+    windows: tuple[Any, ...]  # kernel_size, stride, padding, dilation, ceil_mode
+    index_format: object
+    layout: object
+    output_size: object
+    norm_type: object
 
 
 def warmup(
     shape: Sequence[SupportsIndex],
-    kernel_size: Entries,
+    kernel_size: Entries | None = None,
     stride: Entries | None = None,
     padding: Padding = 0,
     dilation: Entries = 1,
@@ -37,6 +43,8 @@ def warmup(
     dtypes: DTypeLike | Sequence[DTypeLike] = "float32",
     index_format: IndexFormat = "flat",
     layout: Layout | None = None,
+    output_size: OutputSize = None,
+    norm_type: float = 2,
     functions: str | Sequence[str] = DEFAULT,
 ) -> None:
     """Compile the Numba backend's kernels for some calls, so that the first finds them ready.
@@ -50,24 +58,29 @@ def warmup(
         Shape of the input of the pooling. The choice of kernels depends on the windows, on
         the dtype, and a little on the shape: give one of the size that will come.
     kernel_size, stride, padding, dilation, ceil_mode, index_format
-        As they will be given to the functions.
+        As they will be given to the functions. Adaptive functions take none of them, all others
+        need `kernel_size`.
     dtypes : dtype or sequence of dtypes
         The dtypes of the arrays, each as `numpy.dtype` takes it.
     layout : optional
         As it will be given to the functions; None for channels first.
+    output_size : int, None or sequence of int and None
+        As it will be given to adaptive functions, which need it: for them None is written
+        ``(None, None)``.
+    norm_type : int or inf
+        As it will be given to the functions of norms.
     functions : str or sequence of str
         The names of what will be called: "maxpool2d", "avgpool3d_backward" and so on, by default
         the three functions of the maximum in 2-D. Of a forward both forms, with indices and
         without, are compiled; of sums and averages of integers those that give floats, and those
-        that give the same dtype. Adaptive functions take the kernels of the plain ones, where
-        their windows divide an axis.
+        that give the same dtype.
 
     Raises
     ------
     BackendUnavailable
         Numba cannot be used here.
     ValueError, TypeError
-        As in the functions.
+        As in the functions; also for a function that lacks its `kernel_size` or `output_size`.
 
     Notes
     -----
@@ -78,20 +91,27 @@ def warmup(
     Examples
     --------
     >>> fastpool.warmup((8, 64, 112, 112), 3, 2, 1, functions=["maxpool2d"])
+    >>> fastpool.warmup((8, 64, 7, 7), output_size=1, functions="adaptive_avgpool2d")
     """
     name = "warmup"
     chosen = (functions,) if isinstance(functions, str) else tuple(functions)
     for each in chosen or DEFAULT:
-        arguments.check_choice(name, "functions", each, _NAMES)
+        arguments.check_choice(name, "functions", each, tuple(FUNCTIONS))
+        needed = "output_size" if FUNCTIONS[each].adaptive else "kernel_size"
+        if (output_size if FUNCTIONS[each].adaptive else kernel_size) is None:
+            raise TypeError(f"{name}: {each} needs {needed}")
     sizes = arguments.input_sizes(name, shape, "shape")
-    rules = kernel_size, stride, padding, dilation, ceil_mode
+    asked = _Asked(
+        (kernel_size, stride, padding, dilation, ceil_mode), index_format, layout, output_size,
+        norm_type,
+    )  # fmt: skip
     wanted = [arrays.data_type(name, "dtypes", dtype) for dtype in _as_sequence(dtypes)]
     # Checked also where nothing is to be compiled.
     made = [
         call
         for each in chosen or DEFAULT
         for dtype in wanted
-        for call in _calls(FUNCTIONS[each], sizes, dtype, rules, index_format, layout)
+        for call in _calls(FUNCTIONS[each], sizes, dtype, asked)
     ]
     backend = table.load(table.COMPILED)
     for call in made if chosen else ():
@@ -106,23 +126,25 @@ def _as_sequence(dtypes: DTypeLike | Sequence[DTypeLike]) -> Sequence[DTypeLike]
 
 
 def _calls(
-    function: Function,
-    sizes: tuple[int, ...],
-    dtype: np.dtype[Any],
-    rules: tuple[Any, ...],
-    index_format: object,
-    layout: object,
+    function: Function, sizes: tuple[int, ...], dtype: np.dtype[Any], asked: _Asked
 ) -> list[Call]:
     """The calls of a function that belong to a pooling of an input of these sizes."""
     # The forward of its family, under the name that messages are to have.
-    pool = Function("warmup", "forward", function.operation, function.dimensions, ("shape",))
-    order = pool.layouts[0] if layout is None else layout
-    kernel_size, stride, padding, dilation, ceil_mode = rules
+    pool = replace(function, name="warmup", part="forward", inputs=("shape",))
+    layout = pool.layouts[0] if asked.layout is None else asked.layout
+    kernel_size, stride, padding, dilation, ceil_mode = asked.windows
+    if function.operation is NORM:
+        rules = asked.norm_type, *asked.windows, layout
+        p, call = norms.understood(pool, "shape", sizes, dtype, rules)
+        return list(norms.parts(replace(call, function=function), p))
     if function.operation.picks_cell:
-        call = calls.forward(
-            pool, "shape", sizes, dtype, kernel_size, stride, padding, dilation, ceil_mode, True,
-            index_format, order,
-        )  # fmt: skip
+        if function.adaptive:
+            call = calls.adaptive(pool, "shape", sizes, dtype, asked.output_size, True, layout)
+        else:
+            call = calls.forward(
+                pool, "shape", sizes, dtype, kernel_size, stride, padding, dilation, ceil_mode,
+                True, asked.index_format, layout,
+            )  # fmt: skip
         with_indices = replace(call, function=function)
         if function.part != "forward":
             return [with_indices]
@@ -130,9 +152,11 @@ def _calls(
     divisor = 1 if function.operation is SUM else None
     results = [None, dtype] if dtype.kind in "iu" else [None]
     made = (
-        calls.average(
+        calls.adaptive_average(pool, "shape", sizes, dtype, asked.output_size, layout, result)
+        if function.adaptive
+        else calls.average(
             pool, "shape", sizes, dtype, kernel_size, stride, padding, ceil_mode, True, divisor,
-            dilation, order, result,
+            dilation, layout, result,
         )
         for result in results
     )  # fmt: skip

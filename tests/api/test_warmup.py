@@ -5,6 +5,7 @@ import pytest
 from process import run
 
 import fastpool
+from fastpool.api import norms
 
 pytest.importorskip("numba")
 from fastpool.backends.numba.compile import jit
@@ -64,6 +65,55 @@ def test_averages_after_it_compile_nothing(name):
     assert jit.compiled_functions() == compiled
 
 
+@pytest.mark.parametrize("name", ["overlap", "window", "large", "halves"])
+@pytest.mark.whole
+def test_norms_after_it_compile_nothing(name):
+    shape, kernel_size, options = CALLS[name]
+    windows = {
+        key: value for key, value in options.items() if key not in ("index_format", "dtypes")
+    }
+    for p in (2, float("inf")):
+        fastpool.warmup(
+            shape, kernel_size, **options, norm_type=p, functions=["lppool2d", "lppool2d_backward"]
+        )
+        compiled = jit.compiled_functions()
+        for dtype in ("float32", "int8"):
+            x = np.ones(shape, dtype)
+            found = fastpool.lppool2d(x, p, kernel_size, **windows, backend="numba")
+            fastpool.lppool2d_backward(found, x, p, kernel_size, **windows, backend="numba")
+        assert jit.compiled_functions() == compiled
+
+
+@pytest.mark.whole
+def test_norms_of_large_arrays_are_of_blocks(monkeypatch):
+    """Whose last one may have fewer planes, and other kernels."""
+    monkeypatch.setattr(norms, "BLOCK", 34 * 7 * 7)
+    x = np.ones((35, 7, 7), np.float32)
+    fastpool.warmup(x.shape, 7, functions="lppool2d")
+    compiled = jit.compiled_functions()
+    fastpool.lppool2d(x, 2, 7, backend="numba")
+    assert jit.compiled_functions() == compiled
+
+
+@pytest.mark.parametrize("output_size", [1, (3, 5), (20, None)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 20, 43), (33, 12, 10)], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+@pytest.mark.whole
+def test_adaptive_functions_after_it_compile_nothing(shape, output_size, dtype):
+    parts = [f"adaptive_{name}pool2d{end}" for name in ("max", "avg") for end in ("", "_backward")]
+    fastpool.warmup(shape, output_size=output_size, dtypes=dtype, functions=parts)
+    compiled, x = jit.compiled_functions(), np.ones(shape, dtype)
+    options = {"output_size": output_size, "backend": "numba"}
+    fastpool.adaptive_maxpool2d(x, **options)
+    output, indices = fastpool.adaptive_maxpool2d(x, return_indices=True, **options)
+    fastpool.adaptive_maxpool2d_backward(output, indices, shape, **options)
+    for result in (None, x.dtype):
+        fastpool.adaptive_avgpool2d(x, **options, dtype=result)
+    if x.dtype.kind == "f":
+        fastpool.adaptive_avgpool2d_backward(output, shape, **options)
+    assert jit.compiled_functions() == compiled
+
+
 @pytest.mark.whole
 def test_only_the_functions_asked_for():
     code = """
@@ -91,8 +141,16 @@ def test_only_the_functions_asked_for():
         (((4, 4), 2), {"functions": ["maxpool"]}, ValueError, "warmup: functions must be one of"),
         ((4, 2), {}, TypeError, "warmup: "),
         (((4, 4), 2), {"layout": "CHW"}, ValueError, "warmup: layout"),
+        (((4, 4),), {}, TypeError, "warmup: maxpool2d needs kernel_size"),
+        (((4, 4), 2), {"functions": "adaptive_avgpool2d"}, TypeError, "needs output_size"),
+        (((4, 4),), {"functions": "lppool2d", "output_size": 1}, TypeError, "needs kernel_size"),
+        (
+            ((4, 4),), {"functions": "adaptive_maxpool2d", "output_size": -1}, ValueError,
+            "warmup: output_size",
+        ),
+        (((4, 4), 2), {"functions": "lppool2d", "norm_type": 0}, ValueError, "warmup: norm_type"),
     ],
-)
+)  # fmt: skip
 def test_errors(arguments, options, error, message):
     with pytest.raises(error, match=message):
         fastpool.warmup(*arguments, **options)

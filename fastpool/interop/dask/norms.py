@@ -43,7 +43,7 @@ def _norm(name: str) -> Norm:
     ) -> Any:
         x = known(name, "x", x)
         arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
-        p, call = understood(function, x.shape, x.dtype, arguments)
+        p, call = understood(function, "x", x.shape, x.dtype, arguments)
         return pooled(call, x, defaults.resolve(name, backend), _norms, (p,))
 
     return pool
@@ -71,7 +71,7 @@ def _backward(name: str) -> NormBackward:
         dtype = arrays.data_type(name, "grad_output", gradient.dtype)
         sums.check_gradient(name, dtype)
         arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
-        p, call = understood(function, x.shape, x.dtype, arguments)
+        p, call = understood(function, "x", x.shape, x.dtype, arguments)
         arrays.check_shape(name, "grad_output", gradient.shape, call.geometry.output_shape)
         call = replace(call, dtype=dtype.newbyteorder("="))
         given = p, defaults.resolve(name, backend)

@@ -216,7 +216,7 @@ def _norm(of_arrays: str) -> Norm:
     ) -> jax.Array:
         x, dtype = jax_array(name, x)
         arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
-        p, call = understood(function, x.shape, dtype, arguments)
+        p, call = understood(function, "x", x.shape, dtype, arguments)
         (output,) = norm_p.bind(
             x, pooling=static(replace(call, dtype=float_dtype(dtype) or call.dtype), p)
         )
