@@ -145,22 +145,26 @@ def summed(cells: np.ndarray, reaches: Sequence[AnyReach], ordered: bool) -> np.
 def _in_order(cells: np.ndarray, reaches: Sequence[AnyReach]) -> np.ndarray:
     """Sums of one tap after the other, in row-major order; taps outside are left out."""
     taps = [[_tap(reach, tap) for tap in range(reach.most)] for reach in reaches]
-    outputs = (reach.results for reach in reaches)
-    total = np.zeros((len(cells), *outputs, cells.shape[-1]), cells.dtype)
+    outputs = [reach.results for reach in reaches]
+    shape = len(cells), *outputs, cells.shape[-1]
+    # The first tap of all windows is the sum so far, with zero, so that no sum is -0.0.
+    begun = all(tap[0][0] == slice(0, n, 1) for tap, n in zip(taps, outputs, strict=True))
+    total = np.empty(shape, cells.dtype) if begun else np.zeros(shape, cells.dtype)
     for number, along in enumerate(taps, 1):
         if any(results is None for results, _ in along):
             cells = _framed(cells, number, 0, cells.shape[number] + 1)
 
-    def add(source: np.ndarray, target: np.ndarray, number: int) -> None:
+    def add(source: np.ndarray, target: np.ndarray, number: int, first: bool) -> None:
         if number == len(taps):
-            target += source
+            np.add(source, 0 if first else target, out=target)
             return
         before: tuple[Any, ...] = (slice(None),) * (number + 1)
         for results, positions in taps[number]:
             part = target if results is None else target[(*before, results)]
-            add(source[(*before, positions)], part, number + 1)
+            add(source[(*before, positions)], part, number + 1, first)
+            first = False
 
-    add(cells, total, 0)
+    add(cells, total, 0, begun)
     return total
 
 
