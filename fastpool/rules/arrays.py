@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .arguments import shown
 from .masks import as_array
 
 DTYPES = (
@@ -86,8 +87,8 @@ def data_type(function: str, name: str, value: Any) -> np.dtype[Any]:
     """
     try:
         dtype: np.dtype[Any] = np.dtype(value)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{function}: {name} must be dtypes, got {value!r}") from error
+    except Exception as error:  # an object's own attribute `dtype` may raise any
+        raise TypeError(f"{function}: {name} must be dtypes, got {shown(value)}") from error
     check_dtype(function, name, dtype)
     native: np.dtype[Any] = dtype.newbyteorder("=")
     return native

@@ -157,7 +157,8 @@ def shared(
     wanted, axes = output_sizes(function, output_size, dimensions), list[Axis]()
     for size, value in zip(sizes, wanted, strict=True):
         output = size if value is None else value
-        _check_limit(function, name, shape, (output, size))
+        if max(output, size) >= LIMIT:
+            raise ValueError(f"{function}: an axis of {name} has 2**62 cells or windows or more")
         axes.append(adaptive(size, output))
     return Geometry(lead, tuple(axes), channels, layout)
 

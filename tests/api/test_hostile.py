@@ -44,6 +44,14 @@ class Array:
         raise self.error("no array")
 
 
+class Typed:
+    """An object that raises where it should say its dtype."""
+
+    @property
+    def dtype(self):
+        raise ZeroDivisionError
+
+
 class Subclass(np.ndarray):
     """No more than its name."""
 
@@ -268,6 +276,98 @@ def test_every_value_of(name):
         if known and isinstance(expected, tuple):
             expected = expected[:1]
         settle(fastpool.maxpool2d, (x,), {**plain, name: value}, None, expected)
+
+
+SCALARS = [(value, meaning) for value, meaning in GOOD_NUMBERS if not isinstance(meaning, tuple)]
+
+
+def means(value):
+    """The integer that a value stands for, of those that are none for a kernel; or None."""
+    value = value.value if isinstance(value, Index) else value
+    return value if type(value) is int else None
+
+
+FLAGS = choices([(np.True_, True), (np.False_, False)], [0, 1, None, "yes", np.array(True), [True]])
+WHOLE = [*BAD_NUMBERS, *HUGE_NUMBERS]
+DIVISORS = choices(
+    [
+        *SCALARS, (None, None),
+        *((v, means(v)) for v in WHOLE if means(v) and abs(means(v)) < 2**62),
+    ],
+    [0, Index(0), *(v for v in WHOLE if not means(v) or abs(means(v)) >= 2**62)],
+)  # fmt: skip
+FLOAT_TYPES = choices(
+    [("f4", "float32"), (np.float64, "float64"), (float, "float64"), ("float64", "float64"),
+     (np.dtype("f8"), "float64"), (None, None), ("float16", "float16")],
+    [int, "int8", bool, "complex64", "nonsense", "f4,f4", "O", "M8[s]", "U3", "V4", "",
+     np.longdouble, 5, -1, 2.0, b"x", object(), Ellipsis, {}, (), [1], {"names": 3}, RECURSIVE,
+     nested(900, tuple), [("a", np.float32)], (np.float32, (2,)), np.array(2), Array(MemoryError),
+     Typed(), "f4" * 10**5, "\ud800"],
+)  # fmt: skip
+ADAPTIVE = choices(
+    [
+        *GOOD_NUMBERS, (None, None), ((None, 2), (None, 2)), ([2, None], (2, None)), (0, 0),
+        ((0, 2), (0, 2)), ((2, None), (2, None)), (Index(0), 0),
+    ],
+    [
+        value for value in BAD_NUMBERS
+        if not (isinstance(value, tuple) and len(value) == 2 and None in value)
+    ],
+    [2**53 + 1, 2**62 - 1, 2**62, 2**63 - 1, (2**40, 1), (2**61, 2**61 + 1), (1, 2**53)],
+)  # fmt: skip
+NORMS = choices(
+    [
+        *SCALARS, (1, 1), (2.0, 2), (np.float64(3), 3), (np.float16(2), 2), (float("inf"), np.inf),
+        (np.float32("inf"), np.inf), (2**31, 2**31), (10.0, 10),
+    ],
+    [
+        0, 0.0, -0.0, 0.5, -1.0, -float("inf"), 1.5, None,
+        *(
+            value for value in BAD_NUMBERS
+            if not (isinstance(value, float) and value == 2) and not (means(value) or 0) > 0
+        ),
+    ],
+    [*HUGE_NUMBERS, 10**30, 10**5000, 1e300],
+)  # fmt: skip
+# By name: the function, its arrays, its other arguments, and the hostile one.
+ONE_HOSTILE = {
+    "count_include_pad": (
+        "avgpool2d", "x", {"kernel_size": 3, "stride": 1, "padding": 1}, "count_include_pad", FLAGS
+    ),
+    "divisor_override": ("avgpool2d", "x", {"kernel_size": 2}, "divisor_override", DIVISORS),
+    "dtype of averages": ("avgpool2d", "x", {"kernel_size": 2}, "dtype", FLOAT_TYPES),
+    "dtype of sums": ("sumpool2d", "x", {"kernel_size": 2}, "dtype", FLOAT_TYPES),
+    "adaptive dtype": ("adaptive_avgpool2d", "x", {"output_size": 2}, "dtype", FLOAT_TYPES),
+    "average": ("adaptive_avgpool2d", "x", {}, "output_size", ADAPTIVE),
+    "maximum": ("adaptive_maxpool2d", "x", {}, "output_size", ADAPTIVE),
+    "norm": ("lppool2d", "x", {"kernel_size": 2}, "norm_type", NORMS),
+    "gradient of norms": ("lppool2d_backward", "gx", {"kernel_size": 2}, "norm_type", NORMS),
+    "gradient's divisor": (
+        "avgpool2d_backward", "g", {"input_shape": (2, 4, 6), "kernel_size": 2},
+        "divisor_override", DIVISORS,
+    ),
+    "adaptive gradient": (
+        "adaptive_avgpool2d_backward", "g", {"input_shape": (2, 4, 6)}, "output_size",
+        choices([((2, 3), (2, 3)), ([Index(2), 3], (2, 3))], BAD_NUMBERS,
+                [value for value, meaning in ADAPTIVE.pairs if meaning is UNKNOWN]),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.numba
+@pytest.mark.parametrize("case", ONE_HOSTILE.values(), ids=ONE_HOSTILE.keys())
+def test_every_value_in_the_family(case):
+    """Of sums, averages, norms and adaptive functions, what only they take."""
+    name, inputs, options, hostile, values = case
+    function, rng = getattr(fastpool, name), np.random.default_rng(0)
+    arrays = {"x": rng.standard_normal((2, 4, 6)), "g": rng.standard_normal((2, 2, 3))}
+    positional = tuple(arrays[each].astype(np.float32) for each in inputs)
+    for value, meaning in values.pairs:
+        expected = meaning
+        if not isinstance(meaning, enum.Enum):
+            plain = {**options, hostile: meaning}
+            expected = (function(*positional, **plain, backend="numpy"),)
+        settle(function, positional, {**options, hostile: value}, None, expected)
 
 
 def shapes_like(shape):

@@ -114,10 +114,10 @@ def test_check_sees_a_broken_comparison(monkeypatch, capsys):
         np.maximum(taps, reached * later, out=taps)
 
     monkeypatch.setattr(select, "_update", later_tap_wins)
-    assert main(["check", "--cases", "60"]) == 1
+    assert main(["check", "--cases", "20"]) == 1
     text = capsys.readouterr().out
     assert "pool2d, indices" in text
-    assert "60 of 60" not in text
+    assert "20 of 20" not in text
 
 
 @pytest.mark.numba
@@ -132,7 +132,7 @@ def test_check_sees_a_missing_error(monkeypatch, capsys):
         scattering(*arguments)
 
     monkeypatch.setattr(scatter, "_scatter", silent)
-    assert main(["check", "--cases", "120"]) == 1
+    assert main(["check", "--cases", "40"]) == 1
     assert "IndexError" in capsys.readouterr().out
 
 

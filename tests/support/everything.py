@@ -17,7 +17,7 @@ import spying
 
 import fastpool
 
-# A compilation of everything takes 7 s of one core, and some tests make eight processes do it.
+# A compilation of everything takes 12 s of one core, and some tests make eight processes do it.
 SECONDS = int(os.environ.get("EVERYTHING_SECONDS", "150"))
 
 
@@ -62,6 +62,9 @@ def answers(backend, x=X):
         "window": taps,
         "backward": fastpool.maxpool2d_backward(*arguments, backend=backend),
         "unpool": fastpool.maxunpool2d(output, flat, *WINDOW, size, backend=backend),
+        "average": fastpool.avgpool2d(x, *WINDOW, backend=backend),
+        "its gradient": fastpool.avgpool2d_backward(values, x.shape, *WINDOW, backend=backend),
+        "adaptive": fastpool.adaptive_avgpool2d(x, 7, backend=backend),
     }
     return {name: (array.dtype, array.tobytes()) for name, array in found.items()}
 
