@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bits import assert_same
-from family import CALLS
+from family import CALLS, CASES
 from guards import KINDS, Guarded
 from process import run
 
@@ -88,8 +88,7 @@ def test_guard_cells_stay(window, dtype, layout):
         check_guards(window, dtype, layout, shape, index_format)
 
 
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize(("name", "dtype"), CASES)
 @pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
 def test_guard_cells_stay_of_the_family(name, dtype, last):
     for function, arrays, arguments, options in CALLS[name](dtype, last):

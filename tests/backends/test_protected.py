@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from bits import assert_same
-from family import CALLS
+from family import CALLS, CASES
 from windows import WINDOWS
 
 import fastpool
@@ -126,8 +126,7 @@ def test_nothing_outside_large_volumes_is_touched(between_protected_pages, monke
         assert_same(found.indices, expected.indices)
 
 
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize(("name", "dtype"), CASES)
 @pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
 @pytest.mark.whole
 def test_nothing_outside_is_touched_by_the_family(between_protected_pages, name, dtype, last):
