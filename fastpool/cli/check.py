@@ -47,7 +47,8 @@ def difference(a: np.ndarray, b: np.ndarray, any_nan: bool = False) -> str:
     width = f"V{a.itemsize}"
     same = np.ascontiguousarray(a).view(width) == np.ascontiguousarray(b).view(width)
     if any_nan:
-        same |= (a != a) & (b != b)
+        with np.errstate(invalid="ignore"):  # ml_dtypes sees NaN as invalid to compare
+            same |= (a != a) & (b != b)
     if same.all():
         return ""
     position = tuple(int(n) for n in np.unravel_index(int(same.argmin()), same.shape))
