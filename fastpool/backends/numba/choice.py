@@ -17,6 +17,7 @@ from .kernels.volumes import volume_rows
 from .kernels.wide import wide_rows
 from .memory import Memory
 from .table import three_axes
+from .together import MOST_PLANES
 from .vectors.types import BYTES
 
 # A window is large down from 3 strides and so many taps on, and to the right above so many strides.
@@ -26,8 +27,6 @@ MOST_STRIDE = 16
 # Windows a row up to which planes go side by side into lanes: small ones, and large ones, for which
 # it takes 0.5 to 0.9 of the time.
 NARROW, NARROW_LARGE, LARGE = 20, 64, 5
-# Lanes for planes: to transpose 64 x 64 bytes takes longer than it spares.
-MOST_PLANES = 16
 
 
 class Codes(NamedTuple):

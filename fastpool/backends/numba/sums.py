@@ -156,7 +156,8 @@ class QuotientPlan(Plan):
     def __init__(self, call: Call, storages: tuple[Storage, ...]) -> None:
         division = call.division
         assert division is not None
-        self._call, self._division = call, division
+        self._dtype, self._last = division.dtype, call.geometry.channels_last
+        self._counts = rules.counted_taps(call.geometry, division)
         source, target = storages
         sums = replace(call, division=Division(np.dtype(np.int64), 1, True))
         made = Storage.in_order(target.shape, np.dtype(np.int64))
@@ -187,10 +188,10 @@ class QuotientPlan(Plan):
                 part = np.ascontiguousarray(words[..., number]).view(half)
                 self._plans[number].run((part,), (made[number],))
             low, high = made
-        divisors = rules.products(rules.counted_taps(self._call.geometry, self._division))
-        if not self._call.geometry.channels_last:
+        divisors = rules.products(self._counts)
+        if not self._last:
             divisors = divisors[..., 0]
-        output[...] = rounded_quotients(high, low, divisors, self._division.dtype)
+        output[...] = rounded_quotients(high, low, divisors, self._dtype)
 
     def prepare(self, complete: bool) -> None:
         """Compile, or load, what `run` needs."""

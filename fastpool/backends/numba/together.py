@@ -17,9 +17,11 @@ from ...rules.geometry import Geometry
 from .memory import Memory, three
 from .table import three_axes
 
-# Rows of up to so many cells and windows are short, and so many planes of up to so many bytes, in
-# all, go side by side: (32, 512, 14, 14) to 5 x 5 takes 0.1 of the time, forward and backward.
-SHORT, MOST_BYTES, MOST_PLANES = 20, 2**18, 16
+# Rows of up to so many cells and windows are short, and planes of up to so many bytes, in all,
+# go side by side: (32, 512, 14, 14) to 5 x 5 takes 0.1 of the time, forward and backward.
+SHORT, MOST_BYTES = 20, 2**18
+# Lanes for planes: to transpose 64 x 64 bytes takes longer than it spares.
+MOST_PLANES = 16
 
 
 def small_planes(

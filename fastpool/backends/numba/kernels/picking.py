@@ -53,7 +53,7 @@ from ..vectors.memory import (
     store_first,
 )
 from .places import plane_origin, rows_of_plane, strides
-from .sums import bring, reach_of
+from .sums import bring, bring_planes, reach_of
 from .writing import clear
 
 # A row of windows: number `oh` of slice `od`.
@@ -130,8 +130,7 @@ def pick_rows(x, output, places, scratch, table, first_row, last_row):
         to, place = target, indices
         if together:
             if plane != brought:
-                cells = table[DEPTH + SIZE] * table[HEIGHT + SIZE] * table[WIDTH + SIZE]
-                bring(together, (source, here, numbers, 0, cells))
+                bring_planes(table, together, source, here)
                 brought = plane
             source, to, place = here, there, named
         to += (od * table[OUTPUT + SLICE] + oh * table[OUTPUT + ROW]) * item

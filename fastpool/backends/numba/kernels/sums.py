@@ -207,6 +207,13 @@ def bring_in(source, target, table, start, count):
     return 0
 
 
+@inlined
+def bring_planes(table, function, source, here):
+    """`bring_in` of all cells of a group of planes."""
+    cells = table[DEPTH + SIZE] * table[HEIGHT + SIZE] * table[WIDTH + SIZE]
+    bring(function, (source, here, address_of(table), 0, cells))
+
+
 @kernel(BRING)
 def bring_out(source, target, table, start, count):
     """`bring_in`, the other way."""
@@ -292,8 +299,7 @@ def sum_rows(x, output, places, scratch, table, first_row, last_row):
         written = target
         if together:
             if plane != brought:
-                cells = table[DEPTH + SIZE] * table[HEIGHT + SIZE] * table[WIDTH + SIZE]
-                bring(together, (source, here, numbers, 0, cells))
+                bring_planes(table, together, source, here)
                 brought = plane
             source, target = here, there
         for first in range(0, row_outputs, tile):
