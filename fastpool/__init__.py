@@ -58,6 +58,9 @@ from .api.warmup import warmup
 from .backends.protocol import BackendUnavailable
 from .dispatch.defaults import set_default_backend, use_backend
 from .dispatch.table import BackendStatus, available_backends
+from .filters.average import uniform_filter
+from .filters.extremes import maximum_filter, minimum_filter
+from .filters.peaks import peaks
 
 __version__ = "0.2.0"
 
@@ -91,6 +94,7 @@ __all__ = [
     "lppool2d_backward",
     "lppool3d",
     "lppool3d_backward",
+    "maximum_filter",
     "maxpool1d",
     "maxpool1d_backward",
     "maxpool2d",
@@ -100,6 +104,7 @@ __all__ = [
     "maxunpool1d",
     "maxunpool2d",
     "maxunpool3d",
+    "minimum_filter",
     "minpool1d",
     "minpool1d_backward",
     "minpool2d",
@@ -109,10 +114,12 @@ __all__ = [
     "modepool1d",
     "modepool2d",
     "modepool3d",
+    "peaks",
     "set_default_backend",
     "sumpool1d",
     "sumpool2d",
     "sumpool3d",
+    "uniform_filter",
     "use_backend",
     "warmup",
 ]
