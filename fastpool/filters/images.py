@@ -144,12 +144,10 @@ class Images:
         """Which cells lie in images whose cells are not all equal, NaNs aside."""
         keep = np.ones(len(cells), bool)
         starts, lengths = self._groups(cells)
-        # Where all are equal, and all are numbers, the first cell alone is the first of its window.
-        alone = (lengths == 1) & (cells[starts] % self._cells == 0)
-        if gaps:
-            alone = np.ones(len(starts), bool)
+        # Where all are numbers and equal, all are the largest of their windows.
+        alike = np.ones(len(starts), bool) if gaps else lengths == self._cells
         lead = self.x.shape[: -len(self.sizes)]
-        for group in np.flatnonzero(alone):
+        for group in np.flatnonzero(alike):
             start, value = starts[group], values[starts[group]]
             image = self.x[np.unravel_index(cells[start] // self._cells, lead)] if lead else self.x
             # NaNs are not less, either.
@@ -159,9 +157,11 @@ class Images:
 
     def _groups(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where the cells of each image begin among these, and how many they are."""
-        numbers = cells // self._cells
-        new = np.ones(len(cells), bool)
-        new[1:] = numbers[1:] != numbers[:-1]
+        new = np.zeros(len(cells), bool)
+        new[:1] = True
+        if self._cells < self.x.size:
+            numbers = cells // self._cells
+            new[1:] = numbers[1:] != numbers[:-1]
         starts = np.flatnonzero(new)
         return starts, np.diff(np.append(starts, len(cells)))
 

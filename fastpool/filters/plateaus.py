@@ -35,18 +35,27 @@ class Cells:
             return found
         return np.asarray(self._array[np.unravel_index(numbers, self._array.shape)])
 
+    def behind(self, numbers: Array, step: int) -> Array:
+        """The cells so far behind others; those that are not there, at the end, are left out."""
+        there = numbers[: np.searchsorted(numbers, self._array.size - step)]
+        if self._flat is not None:  # in 0.6 of the time that sums of numbers take
+            found: Array = self._flat[step:].take(there)
+            return found
+        return self[there + step]
+
 
 def beside_equals(x: Array, sizes: Integers, cells: Array, firsts: bool) -> Array:
-    """Which of `cells` have an equal neighbour, or may have one.
+    """Which of `cells`, in order, have an equal neighbour, or may have one.
 
     A cell at the end of a row is compared with the next row, too: what is then taken for a plateau
     is one of a single cell. With `firsts`, no cell has an equal one before it.
     """
-    look, last = Cells(x), x.size - 1
+    look = Cells(x)
     values, found = look[cells], np.zeros(len(cells), bool)
     for _, step in _neighbours(sizes):
         if step > 0:
-            found |= look[np.minimum(cells + step, last)] == values
+            near = look.behind(cells, step)
+            found[: len(near)] |= near == values[: len(near)]
         elif not firsts:
             found |= look[np.maximum(cells + step, 0)] == values
     return found
