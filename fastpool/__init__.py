@@ -59,6 +59,9 @@ from .api.warmup import warmup
 from .backends.protocol import BackendUnavailable
 from .dispatch.defaults import set_default_backend, use_backend
 from .dispatch.table import BackendStatus, available_backends
+from .filters.average import uniform_filter
+from .filters.extremes import maximum_filter, minimum_filter
+from .filters.peaks import peaks
 
 __version__ = "0.2.0"
 
@@ -93,6 +96,7 @@ __all__ = [
     "lppool2d_backward",
     "lppool3d",
     "lppool3d_backward",
+    "maximum_filter",
     "maxpool1d",
     "maxpool1d_backward",
     "maxpool2d",
@@ -102,6 +106,7 @@ __all__ = [
     "maxunpool1d",
     "maxunpool2d",
     "maxunpool3d",
+    "minimum_filter",
     "minpool1d",
     "minpool1d_backward",
     "minpool2d",
@@ -111,10 +116,12 @@ __all__ = [
     "modepool1d",
     "modepool2d",
     "modepool3d",
+    "peaks",
     "set_default_backend",
     "sumpool1d",
     "sumpool2d",
     "sumpool3d",
+    "uniform_filter",
     "use_backend",
     "warmup",
 ]
