@@ -19,6 +19,7 @@ from ..rules.call import Call, Function
 from ..rules.indices import gather
 from ..rules.members import FUNCTIONS
 from ..rules.sums import check_gradient
+from . import guests
 from . import norm_documents as texts
 from .documents import named
 from .execute import execute_call
@@ -84,8 +85,11 @@ def _norm(name: str, examples: str = "") -> Norm:
         out: np.ndarray | None = None,
         backend: BackendName | None = None,
     ) -> Any:
-        (array,) = arrays.as_arrays(name, function.inputs, (x,))
         arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
+        guest = None if type(x) is np.ndarray else guests.host_of(name, ("x",), (x,), out)
+        if guest is not None:
+            return guest.load().answer(function, (x,), arguments, backend)
+        (array,) = arrays.as_arrays(name, function.inputs, (x,))
         p, call = understood(function, "x", array.shape, array.dtype, arguments)
         output = _output(name, out, call.geometry.output_shape, call.dtype, (array,))
         write_norms(call, p, array, output, backend)
@@ -112,10 +116,15 @@ def _backward(name: str, examples: str = "") -> NormBackward:
         out: np.ndarray | None = None,
         backend: BackendName | None = None,
     ) -> Any:
-        gradient, array = arrays.as_arrays(name, function.inputs, (grad_output, x))
+        arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
+        given = grad_output, x
+        if not (type(x) is type(grad_output) is np.ndarray):
+            guest = guests.host_of(name, function.inputs, given, out)
+            if guest is not None:
+                return guest.load().answer(function, given, arguments, backend)
+        gradient, array = arrays.as_arrays(name, function.inputs, given)
         arrays.check_dtype(name, "grad_output", gradient.dtype)
         check_gradient(name, gradient.dtype)
-        arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
         p, call = understood(function, "x", array.shape, array.dtype, arguments)
         geometry, dtype = call.geometry, gradient.dtype.newbyteorder("=")
         arrays.check_shape(name, "grad_output", gradient.shape, geometry.output_shape)
