@@ -179,7 +179,7 @@ def _key(
     """What tells calls apart; None for one that is understood anew each time."""
     kinds: Any = tuple(map(type, arguments))
     if not _PLAIN.issuperset(kinds):
-        kinds = tuple(map(_kind, arguments))
+        kinds = tuple(map(kind_of, arguments))
         if None in kinds:
             return None
     facts = None
@@ -195,13 +195,13 @@ def _key(
     return key, codes.shape, codes.strides, codes.dtype
 
 
-def _kind(value: object, depth: int = 0) -> Any:
+def kind_of(value: object, depth: int = 0) -> Any:
     """The type of a plain value, or those of a tuple's entries; None for anything else."""
     if type(value) is not tuple:
         return type(value) if type(value) in _PLAIN or isinstance(value, np.dtype) else None
     if depth > 1:
         return None
-    kinds = tuple(_kind(entry, depth + 1) for entry in value)
+    kinds = tuple(kind_of(entry, depth + 1) for entry in value)
     return None if None in kinds else kinds
 
 

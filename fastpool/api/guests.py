@@ -7,7 +7,6 @@ first array of its library.
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -27,8 +26,9 @@ class Guest(NamedTuple):
     types : tuple of str
         Their names there, with dots.
     adapter : str
-        The module that answers. Its function ``answer(function, inputs, arguments, backend)`` takes
-        what `execute` takes, and returns arrays of the library.
+        The package of `fastpool.interop` that answers. It has a module ``door``, whose function
+        ``answer(function, inputs, arguments, backend)`` takes what `execute` takes, and returns
+        arrays of the library.
     beside_numpy : bool
         Whether it takes NumPy arrays beside its own.
     """
@@ -51,17 +51,19 @@ class Guest(NamedTuple):
         return False
 
     def load(self) -> Any:
-        """Its adapter."""
-        return sys.modules.get(self.adapter) or importlib.import_module(self.adapter)
+        """The door of its adapter, which imports it."""
+        return getattr(sys.modules[_ADAPTERS], self.adapter).door
 
 
 # In the order of the questions: a DataArray may hold one of the others.
 GUESTS = (
-    Guest("an xarray DataArray", "xarray", ("DataArray",), "fastpool.interop.xarray.door", True),
-    Guest("a PyTorch tensor", "torch", ("Tensor",), "fastpool.interop.torch.door", False),
-    Guest("a JAX array", "jax", ("Array", "core.Tracer"), "fastpool.interop.jax.door", True),
-    Guest("a Dask array", "dask.array", ("Array",), "fastpool.interop.dask.door", True),
+    Guest("an xarray DataArray", "xarray", ("DataArray",), "xarray", True),
+    Guest("a PyTorch tensor", "torch", ("Tensor",), "torch", False),
+    Guest("a JAX array", "jax", ("Array", "core.Tracer"), "jax", True),
+    Guest("a Dask array", "dask.array", ("Array",), "dask", True),
 )
+# The package of all adapters, which `fastpool` imports, and which imports one that is named.
+_ADAPTERS = f"{__package__.partition('.')[0]}.interop"
 # Of these no question is asked.
 _HOSTS = (np.ndarray, np.generic, list, tuple, int, float)
 
