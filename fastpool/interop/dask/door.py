@@ -22,7 +22,7 @@ def answer(
     name = function.name
     chosen = defaults.resolve(name, backend)
     pairs = zip(function.inputs, inputs, strict=True)
-    given = tuple(known(name, label, value) for label, value in pairs)
+    given: Any = tuple(known(name, label, value) for label, value in pairs)
     if function.operation is NORM:
         if function.part == "forward":
             return norms_of(function, *given, arguments, chosen)

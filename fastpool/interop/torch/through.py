@@ -68,7 +68,7 @@ class _Through(torch.autograd.Function):
         return _computed(function, (x,), arguments)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         function, gradients = ctx.function, (gradient.to(ctx.dtype),)
         name = f"{function.name.replace('sum', 'avg')}_backward"
