@@ -22,14 +22,15 @@ def answer(
     name = function.name
     chosen = defaults.resolve(name, backend)
     pairs = zip(function.inputs, inputs, strict=True)
-    given: Any = tuple(known(name, label, value) for label, value in pairs)
+    given = tuple(known(name, label, value) for label, value in pairs)
+    first, last = given[0], given[-1]
     if function.operation is NORM:
         if function.part == "forward":
-            return norms_of(function, *given, arguments, chosen)
-        return gradient_of(function, *given, arguments, None, chosen)
+            return norms_of(function, first, arguments, chosen)
+        return gradient_of(function, first, last, arguments, None, chosen)
     call = understand(function, given, arguments)
     if function.part == "forward":
-        return pooled(call, *given, chosen)
+        return pooled(call, first, chosen)
     if len(given) == 2:
-        return scattered(call, *given, None, chosen)
-    return spread(call, *given, None, chosen)
+        return scattered(call, first, last, None, chosen)
+    return spread(call, first, None, chosen)
