@@ -26,6 +26,7 @@ from .api.average import (
     sumpool2d,
     sumpool3d,
 )
+from .api.downsample import downsample
 from .api.execute import PoolResult
 from .api.extremes import (
     maxpool1d,
@@ -86,6 +87,7 @@ __all__ = [
     "avgpool2d_backward",
     "avgpool3d",
     "avgpool3d_backward",
+    "downsample",
     "lppool1d",
     "lppool1d_backward",
     "lppool2d",

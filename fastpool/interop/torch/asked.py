@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ...api.execute import kind_of, understand
+from ...api.execute import plain, understand
 from ...api.norms import understood
 from ...rules.arrays import check_shape
 from ...rules.call import Call, Function
@@ -90,7 +90,7 @@ def asked(function: Function, inputs: tuple[Any, ...], arguments: tuple[Any, ...
 @torch.compiler.assume_constant_result
 def _constants(name: str, shapes: Any, dtypes: Any, arguments: Any) -> tuple[Any, ...]:
     """Known when a program is compiled, which need not follow how."""
-    kinds = kind_of(arguments)
+    kinds = plain(arguments)
     if kinds is None:
         return _made(name, shapes, dtypes, arguments)
     return _kept(name, shapes, dtypes, arguments, kinds)
