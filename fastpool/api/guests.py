@@ -28,7 +28,7 @@ class Guest(NamedTuple):
     adapter : str
         The package of `fastpool.interop` that answers. It has a module ``door``, whose function
         ``answer(function, inputs, arguments, backend)`` takes what `execute` takes, and returns
-        arrays of the library.
+        arrays of the library; ``downsample(x, given, backend)`` takes what `downsampled` takes.
     beside_numpy : bool
         Whether it takes NumPy arrays beside its own.
     """

@@ -47,7 +47,9 @@ def _shared(function: str, name: str, value: Any) -> np.ndarray | None:
     kind = type(value)
     if issubclass(kind, (np.ndarray, list, tuple, int, float, *_ATOMS)):
         return None
+    other_way = False
     try:
+        other_way = hasattr(kind, "__array__")
         if not (hasattr(kind, "__dlpack__") and hasattr(kind, "__dlpack_device__")):
             return None
         device = int(value.__dlpack_device__()[0])
@@ -55,7 +57,7 @@ def _shared(function: str, name: str, value: Any) -> np.ndarray | None:
     except MemoryError:
         raise MemoryError(f"{function}: {name} cannot be made an array: out of memory") from None
     except Exception as error:  # an object's own methods may raise any
-        if hasattr(kind, "__array__"):
+        if other_way:
             return None
         raise _no_array(function, name, error) from _unknown(error)
     if array is None:

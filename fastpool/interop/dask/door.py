@@ -8,6 +8,7 @@ from ...api.execute import understand
 from ...dispatch import defaults
 from ...rules.call import Function
 from ...rules.operation import NORM
+from .blocks import downsample as downsample
 from .forward import pooled
 from .halo import known
 from .norms import gradient_of, norms_of

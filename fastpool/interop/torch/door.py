@@ -20,6 +20,7 @@ from ...rules.operation import MODE, NORM
 from . import through
 from .arguments import check_tensor, refuse_masks
 from .asked import Asked, asked
+from .blocks import downsample as downsample
 from .calls import MEMBERS
 from .derivatives import AVERAGED, PICKED, ROUTED, UNPOOLED, call
 from .functional import picked

@@ -28,11 +28,11 @@ def answer(function: Function, inputs: tuple[Any, ...], arguments: tuple[Any, ..
     TypeError
         The tensors are none with memory, or want gradients that this has not.
     """
-    if torch.compiler.is_compiling() or any(_is_abstract(tensor) for tensor in inputs):
+    if any(is_abstract(tensor) for tensor in inputs):
         raise TypeError(f"{_these(function)} are computed on memory, and compilers have none")
-    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+    if is_watched():
         raise TypeError(f"{_these(function)} are nothing that torch.func or forward mode knows")
-    if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)):
+    if not wants_gradient(inputs):
         return _computed(function, inputs, arguments)
     if function.part != "forward" or function.operation not in (AVERAGE, SUM, NORM):
         raise TypeError(f"{_these(function)} have no gradient; pass x.detach()")
@@ -43,9 +43,19 @@ def _these(function: Function) -> str:
     return f"{function.name}: results of these arguments and dtypes"
 
 
-def _is_abstract(tensor: torch.Tensor) -> bool:
-    """Whether it has no memory: on the device "meta", or a fake of a compiler."""
-    return tensor.is_meta or type(tensor).__name__ == "FakeTensor"
+def is_abstract(tensor: torch.Tensor) -> bool:
+    """Whether it has no memory: on the device "meta", or in a compiler."""
+    fake = type(tensor).__name__ == "FakeTensor"
+    return fake or tensor.is_meta or torch.compiler.is_compiling()
+
+
+def is_watched() -> bool:
+    """Whether `torch.func` or forward mode follows operations: what NumPy does they would miss."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def wants_gradient(tensors: tuple[Any, ...]) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def _computed(function: Function, inputs: tuple[Any, ...], arguments: tuple[Any, ...]) -> Any:

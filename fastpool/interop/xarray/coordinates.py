@@ -13,7 +13,7 @@ from ...rules.axis import Axis
 from ...rules.members import FUNCTIONS
 
 # Of these xarray knows a mean: numbers, and times.
-_MEANS = "biufcmM"
+MEANS = "biufcmM"
 # Along how many axes fastpool averages.
 _MOST = 3
 
@@ -26,7 +26,7 @@ def pooled(x: Any, axes: Mapping[Any, Axis]) -> dict[Any, Any]:
     return {
         name: _mean(coordinate.variable, axes)
         for name, coordinate in x.coords.items()
-        if any(dim in axes for dim in coordinate.dims) and coordinate.dtype.kind in _MEANS
+        if any(dim in axes for dim in coordinate.dims) and coordinate.dtype.kind in MEANS
     }
 
 

@@ -14,6 +14,8 @@ from ...rules.axis import Axis
 from ...rules.call import Function
 from ...rules.operation import NORM
 from . import coordinates
+from .blocks import downsample as downsample
+from .like import like
 
 
 class _Facts(NamedTuple):
@@ -44,10 +46,10 @@ def answer(
     elif function.inputs[-1] == "x" and isinstance(inputs[-1], xarray.DataArray):
         made = dict(last.coords)  # the gradient of norms has the cells of their input
     if isinstance(results, PoolResult):
-        output, indices = (_like(first, result, dims, made) for result in results)
+        output, indices = (like(first, result, dims, made) for result in results)
         indices.attrs = {}  # units and their like are those of values
         return PoolResult(output, indices)
-    return _like(first, results, dims, made)
+    return like(first, results, dims, made)
 
 
 def _spatial(function: Function, dims: tuple[Any, ...], arguments: tuple[Any, ...]) -> Any:
@@ -68,13 +70,3 @@ def _axes(
     else:
         call = understand(function, facts, arguments)
     return call.geometry.axes
-
-
-def _like(x: Any, data: Any, dims: tuple[Any, ...], made: dict[Any, Any]) -> Any:
-    """A DataArray as `x` is one, but for its pooled dims, whose coordinates are made anew."""
-    along = [name for name, each in x.coords.items() if not set(dims).isdisjoint(each.dims)]
-    kept = x.drop_vars(along).coords
-    keep = xarray.get_options()["keep_attrs"] in (True, "default")
-    attributes = x.attrs if keep else None
-    result = xarray.DataArray(data, dims=x.dims, coords=kept, name=x.name, attrs=attributes)
-    return result.assign_coords(made)
