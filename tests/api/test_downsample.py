@@ -278,6 +278,17 @@ def test_out(method, backend):
         assert_same(np.ma.getmaskarray(made), np.ma.getmaskarray(found))
 
 
+def test_axes_that_follow_each_other_in_one_array_alone():
+    """They are one axis only if they are in the result and in the mask too."""
+    x = numbers((4, 3, 5, 2), "uint8", "random")
+    expected = fastpool.downsample(x, 2, axes=0)
+    for memory in ("fortran", "reversed", "strided", "cropped"):
+        out = check.in_memory(np.random.default_rng(0), np.zeros_like(expected), memory)
+        assert_same(np.ascontiguousarray(fastpool.downsample(x, 2, axes=0, out=out)), expected)
+        mask = check.in_memory(np.random.default_rng(0), x > 100, memory)
+        compare(np.ma.MaskedArray(x, mask), (2, 1, 1, 1), "max", "numpy")
+
+
 X = np.zeros((6, 8), np.uint8)
 
 
