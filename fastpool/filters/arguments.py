@@ -46,10 +46,10 @@ def read_axes(function: str, axes: object, count: int) -> Integers:
     values = (axes,) if found is None else found
     numbers = tuple(integer(function, "axes", each, -MOST_AXES) for each in values)
     if not all(-count <= number < count for number in numbers):
-        raise ValueError(f"{function}: axes must be within {count} axes, got {shown(axes)}")
+        raise ValueError(f"{function}: axes is out of range, got {shown(axes)} for {count} axes")
     numbers = tuple(number % count for number in numbers)
     if len(set(numbers)) != len(numbers):
-        raise ValueError(f"{function}: axes names an axis twice, got {shown(axes)}")
+        raise ValueError(f"{function}: axes must be unique, got {shown(axes)}")
     return numbers
 
 

@@ -108,9 +108,7 @@ def _filter(
         if fill is None:
             fill = _loser(extreme, x.dtype)
         shape = shape.transpose(np.argsort(along))
-        _filter_footprint(
-            extreme, pool, x, made, windows, np.transpose(shape, np.argsort(along)), fill
-        )
+        _filter_footprint(extreme, pool, x, made, windows, shape, fill)
     return target.finish(made)
 
 

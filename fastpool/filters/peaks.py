@@ -126,7 +126,7 @@ def peaks(
     along, radius, border = zip(*sorted(zip(named, radius, border, strict=True)), strict=True)
     images = Images(np.moveaxis(array, along, range(-count, 0)), radius, chosen)
     cells = images.peaks(least, share)
-    found = np.array(np.unravel_index(cells, images.x.shape)).T
+    found = images.places(cells)
     if any(border):
         inside = np.ones(len(found), bool)
         for at, size, width in zip(found.T[-count:], images.sizes, border, strict=True):

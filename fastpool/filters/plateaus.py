@@ -44,14 +44,13 @@ class Cells:
         return self[there + step]
 
 
-def beside_equals(x: Array, sizes: Integers, cells: Array, firsts: bool) -> Array:
-    """Which of `cells`, in order, have an equal neighbour, or may have one.
+def beside_equals(x: Array, sizes: Integers, cells: Array, values: Array, firsts: bool) -> Array:
+    """Which of `cells`, in order and with their `values`, have an equal neighbour, or may have one.
 
     A cell at the end of a row is compared with the next row, too: what is then taken for a plateau
     is one of a single cell. With `firsts`, no cell has an equal one before it.
     """
-    look = Cells(x)
-    values, found = look[cells], np.zeros(len(cells), bool)
+    look, found = Cells(x), np.zeros(len(cells), bool)
     for _, step in _neighbours(sizes):
         if step > 0:
             near = look.behind(cells, step)
