@@ -50,7 +50,7 @@ def test_arguments(guest):
         fastpool.downsample(x, 2, "middle")
     with pytest.raises(ValueError, match="axis 0 of x has size 5, which the factor 2 does not"):
         fastpool.downsample(x, 2, boundary="exact")
-    with pytest.raises(TypeError, match="downsample: out is a NumPy array, and x an? "):
+    with pytest.raises(TypeError, match=r"downsample: out is a NumPy array, and x an? "):
         fastpool.downsample(x, 2, out=np.zeros(3))
     with pytest.raises(ValueError, match="backend must be one of"):
         fastpool.downsample(x, 2, backend="cuda")
