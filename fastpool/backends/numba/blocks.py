@@ -17,12 +17,14 @@ from .memory import PAST_BYTES, Memory
 from .table import three_axes
 from .vectors.adding import DIVIDED, SHIFTED
 from .vectors.types import BYTES, MASKED_BITS, MASKS
-from .vectors.windows import Block
+from .vectors.windows import ANY, Block
 
 # Taps along an axis, and in all, up to which windows are pooled in registers.
 MOST, MOST_TAPS = 7, 64
 # Strides up to which vectors are picked from as many others.
 MOST_STRIDE = 8
+# Channels of windows at a stride that lie side by side in a block, at most.
+FEW = 4
 # Rows of windows of a block, by their stride, where windows share rows: 0.6 of the time for 4 rows
 # of 3 x 3 windows at stride 1, 0.8 for 2 at stride 2, and more for 2 at stride 3.
 ROWS = {1: 4, 2: 2}
@@ -72,7 +74,7 @@ def block_of(
 ) -> Block:
     """The block of a geometry."""
     depth, height, width = three_axes(geometry)
-    line, pixels = geometry.channels == 1, in_pixels(geometry)
+    line, few, pixels = geometry.channels == 1, interleaved(geometry), in_pixels(geometry)
     rows = 1
     if height.dilation == 1 and height.kernel > height.stride:
         rows = ROWS.get(height.stride, 1)
@@ -83,8 +85,8 @@ def block_of(
     rows = rows if rows <= height.output else 1  # as many kernels for a window, and no more
     block = Block(
         depth.kernel, height.kernel, width.kernel, height.stride, 1 if pixels else width.stride,
-        rows, int(line and width.dilation == 1), int(flat), 0 if pixels else 1 if line else 2,
-        0, half,
+        rows, int((line or few) and width.dilation == 1), int(flat),
+        0 if pixels else geometry.channels if line or few else ANY, 0, half,
     )  # fmt: skip
     if not indices:
         return block
@@ -142,6 +144,11 @@ def lanes_of(geometry: Geometry, itemsize: int, loose: bool) -> int:
     row begins before the end of the one before it.
     """
     length = row_length(geometry)
+    if interleaved(geometry):
+        count = BYTES // itemsize
+        while count - count % geometry.channels > length:
+            count //= 2
+        return count
     count = 1 << (length - 1).bit_length()
     if not loose and 8 * itemsize < MASKED_BITS:
         length = min(length, three_axes(geometry)[2].size * geometry.channels)
@@ -194,7 +201,15 @@ def written_past(geometry: Geometry, block: Block, targets: tuple[tuple[Memory, 
 
 def in_pixels(geometry: Geometry) -> bool:
     """Whether a block holds the channels of one window."""
-    return geometry.channels > 1 and three_axes(geometry)[2].stride > 1
+    apart = geometry.channels > 1 and three_axes(geometry)[2].stride > 1
+    return apart and not interleaved(geometry)
+
+
+def interleaved(geometry: Geometry) -> bool:
+    """Whether a block holds windows side by side that have a few channels, at a stride."""
+    width = three_axes(geometry)[2]
+    few = 1 < geometry.channels <= FEW and 1 < width.stride <= MOST_STRIDE
+    return few and width.size > 1  # so that a row has as many cells as the shortest vector
 
 
 def row_length(geometry: Geometry) -> int:
@@ -213,6 +228,10 @@ def block_numbers(geometry: Geometry, block: Block, lanes: int) -> dict[int, int
         reach = max(last, lanes * block.stride_w)
         if not block.adjacent:
             reach = (width.kernel - 1) * width.dilation + lanes * block.stride_w
+    if block.interleaved:
+        taps = (width.kernel - 1) * width.dilation * channels
+        one = block.places(lanes)[-1] + 1
+        reach = max(taps + one, lanes) if block.adjacent else taps + max(one, lanes)
     slice_step, row_step, column_step = height.kernel * width.kernel, width.kernel, 1
     if block.flat:
         # Of one tap a dilation of any size may be said, which is no step.
@@ -228,7 +247,7 @@ def block_numbers(geometry: Geometry, block: Block, lanes: int) -> dict[int, int
         table.BLOCK_ROWS: block.rows,
         table.BLOCK_REACH: reach,
         table.BLOCK_LENGTH: row_length(geometry),
-        table.BLOCK_LANES: lanes,
+        table.BLOCK_LANES: block.whole(lanes),
         table.LANE_STRIDE: block.stride_w,
         table.PIXELS: int(in_pixels(geometry)),
         table.ZONE: -(-width.pad_low // width.stride) * channels,

@@ -9,7 +9,7 @@ from numba.core import cgutils, types
 
 from .halves import infinity_of
 from .memory import call_masked, lanes_near, least, pointer_to
-from .strided import every
+from .strided import every, picked
 from .types import INT32, INT64, MASKED_BITS, broadcast, constants, scalar_type, vector_type
 
 
@@ -111,6 +111,8 @@ class Reading:
         block, builder, line = self.block, self.builder, self.line(back, row)
         at, step, _ = self.cells
         stride = block.stride_w
+        if block.interleaved:
+            return self.interleaved_taps(line)
         if stride == 1:
             found = [self.load(line, self.offset(at, step, tap)) for tap in range(block.kernel_w)]
             # Vectors of cells side by side hold those of the taps between, as far as they reach.
@@ -132,6 +134,27 @@ class Reading:
         ]
         self.suspects += found
         return found
+
+    def interleaved_taps(self, line):
+        """The cells of each tap along a row of a few channels."""
+        block, (at, step, _) = self.block, self.cells
+        places, apart = block.places(self.lanes), block.channels
+        if not block.adjacent:
+            taps = [self.offset(at, step, tap) for tap in range(block.kernel_w)]
+            return [self.picked(line, tap, [places])[0] for tap in taps]
+        taps = range(0, block.kernel_w * apart, apart)
+        return self.picked(line, at, [[place + tap for place in places] for tap in taps])
+
+    def picked(self, line, at, groups):
+        """Vectors of cells of a line, at some places from one on, as many as lanes in each group.
+
+        No cell is read behind the last one of these, but as far as one vector reaches.
+        """
+        last = max(max(max(places) for places in groups) + 1 - self.lanes, 0)
+        starts = [*range(0, last, self.lanes), last]
+        vectors = [self.load(line, self.builder.add(at, INT64(start))) for start in starts]
+        self.suspects += vectors
+        return [picked(self.builder, vectors, starts, places) for places in groups]
 
     def strided(self, line, at):
         return every(self.builder, self.vectors(line, at), self.block.stride_w)

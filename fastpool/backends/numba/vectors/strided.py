@@ -11,16 +11,31 @@ from .types import INT32, INT64, broadcast, constants, operation, vector_type
 def every(builder, vectors, stride, first=0):
     """The cells a stride apart of as many vectors that follow each other, from the `first` on."""
     lanes = vectors[0].type.count
-    found = vectors[0]
-    mask = [min(lane * stride + first, lanes - 1) for lane in range(lanes)]
-    for number, vector in enumerate(vectors):
-        begin = number * lanes
-        for lane in range(lanes):
-            if begin <= lane * stride + first < begin + lanes:
-                mask[lane] = lane * stride + first - begin + (lanes if number else 0)
-            elif number:
-                mask[lane] = lane
-        found = builder.shuffle_vector(found, vector, constants(lanes, INT32, mask))
+    starts = range(0, stride * lanes, lanes)
+    return picked(builder, vectors, starts, [lane * stride + first for lane in range(lanes)])
+
+
+def picked(builder, vectors, starts, places):
+    """The cells at some places, as many as a vector has, from as few vectors as hold them all.
+
+    The vectors begin at `starts`, in order.
+    """
+    lanes = vectors[0].type.count
+    chosen: list[int] = []
+    for place in sorted(places):
+        if not chosen or place >= starts[chosen[-1]] + lanes:
+            chosen.append(max(number for number, start in enumerate(starts) if start <= place))
+    holders = [next(n for n in chosen if place < starts[n] + lanes) for place in places]
+    found = vectors[chosen[0]]
+    for turn, number in enumerate(chosen[1:] or chosen):
+        mask = []
+        for lane, (place, holder) in enumerate(zip(places, holders, strict=True)):
+            if holder == number:
+                lane = lanes + place - starts[number]
+            elif turn == 0:
+                lane = place - starts[holder] if holder == chosen[0] else 0
+            mask.append(lane)
+        found = builder.shuffle_vector(found, vectors[number], constants(lanes, INT32, mask))
     return found
 
 
