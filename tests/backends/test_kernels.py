@@ -80,7 +80,7 @@ def test_many_small_planes(dtype, size):
         both(x, *window)
         both(x[::-2], *window)
     geometry = pooled("f", "x", x.shape, rules.windows("f", 2, 3, 1, 1, 1), False, "NCHW")
-    block = blocks.block_of(geometry, x.itemsize, True, 0, True, False)
+    block = blocks.block_of(geometry, x.itemsize, 16, True, 0, True, False)
     assert blocks.planes_together(geometry, block, x.itemsize, False) > 1
 
 

@@ -23,8 +23,6 @@ from .vectors.windows import ANY, Block
 MOST, MOST_TAPS = 7, 64
 # Strides up to which vectors are picked from as many others.
 MOST_STRIDE = 8
-# Channels of windows at a stride that lie side by side in a block, at most.
-FEW = 4
 # Rows of windows of a block, by their stride, where windows share rows: 0.6 of the time for 4 rows
 # of 3 x 3 windows at stride 1, 0.8 for 2 at stride 2, and more for 2 at stride 3.
 ROWS = {1: 4, 2: 2}
@@ -70,11 +68,18 @@ def sums_in_blocks(call: Call) -> bool:
 
 
 def block_of(
-    geometry: Geometry, itemsize: int, flat: bool, half: int, indices: bool, loose: bool
+    geometry: Geometry,
+    itemsize: int,
+    lanes: int,
+    flat: bool,
+    half: int,
+    indices: bool,
+    loose: bool,
 ) -> Block:
     """The block of a geometry."""
     depth, height, width = three_axes(geometry)
-    line, few, pixels = geometry.channels == 1, interleaved(geometry), in_pixels(geometry)
+    line, few = geometry.channels == 1, interleaved(geometry, lanes)
+    pixels = not line and not few and width.stride > 1
     rows = 1
     if height.dilation == 1 and height.kernel > height.stride:
         rows = ROWS.get(height.stride, 1)
@@ -143,15 +148,17 @@ def lanes_of(geometry: Geometry, itemsize: int, loose: bool) -> int:
     As few as a row needs. Where cells cannot be masked, as many as a row has: the last vector of a
     row begins before the end of the one before it.
     """
-    length = row_length(geometry)
-    if interleaved(geometry):
-        count = BYTES // itemsize
-        while count - count % geometry.channels > length:
+    width, channels, count = three_axes(geometry)[2], geometry.channels, BYTES // itemsize
+    length = width.output * channels
+    if interleaved(geometry, count):
+        while count - count % channels > length or count > width.size * channels:
             count //= 2
         return count
+    if channels > 1 and width.stride > 1:
+        length = channels
     count = 1 << (length - 1).bit_length()
     if not loose and 8 * itemsize < MASKED_BITS:
-        length = min(length, three_axes(geometry)[2].size * geometry.channels)
+        length = min(length, width.size * channels)
         count = 1 << (length.bit_length() - 1)
     return min(BYTES // itemsize, count)
 
@@ -176,7 +183,7 @@ def runs_over(geometry: Geometry, itemsize: int, memories: tuple[Memory, ...]) -
 def planes_together(geometry: Geometry, block: Block, itemsize: int, loose: bool) -> int:
     """Planes that are pooled one after the other, if they are small, and lie at even distances."""
     depth, height, _ = three_axes(geometry)
-    if depth.output > 1 or in_pixels(geometry) or (loose and block.rows < height.output):
+    if depth.output > 1 or block.channels == 0 or (loose and block.rows < height.output):
         return 1
     near = NEAR // (geometry.plane_cells * geometry.channels * itemsize)
     return max(min(near, geometry.planes // SETS), 1)
@@ -189,7 +196,7 @@ def written_past(geometry: Geometry, block: Block, targets: tuple[tuple[Memory, 
     two in turns, the processor may send away half a line, and again the other half, which took 3.6
     times as long on an AMD Zen 3. `targets` are the outputs and the bytes of their cells.
     """
-    if not in_pixels(geometry) or block.rows > 1:
+    if block.channels or block.rows > 1:
         return False
     whole = all(
         geometry.channels * size % LINE == 0 and memory.row * size % LINE == 0
@@ -199,23 +206,14 @@ def written_past(geometry: Geometry, block: Block, targets: tuple[tuple[Memory, 
     return whole and written >= PAST_BYTES
 
 
-def in_pixels(geometry: Geometry) -> bool:
-    """Whether a block holds the channels of one window."""
-    apart = geometry.channels > 1 and three_axes(geometry)[2].stride > 1
-    return apart and not interleaved(geometry)
+def interleaved(geometry: Geometry, lanes: int) -> bool:
+    """Whether a block holds windows at a stride side by side, with all their few channels.
 
-
-def interleaved(geometry: Geometry) -> bool:
-    """Whether a block holds windows side by side that have a few channels, at a stride."""
+    Otherwise it holds the channels of one window, which took 1.1 to 10 times as long.
+    """
     width = three_axes(geometry)[2]
-    few = 1 < geometry.channels <= FEW and 1 < width.stride <= MOST_STRIDE
+    few = 1 < geometry.channels < min(lanes, ANY) and 1 < width.stride <= MOST_STRIDE
     return few and width.size > 1  # so that a row has as many cells as the shortest vector
-
-
-def row_length(geometry: Geometry) -> int:
-    """Cells of a row of blocks: of a row of windows, or the channels of one window."""
-    windows = 1 if in_pixels(geometry) else three_axes(geometry)[2].output
-    return windows * geometry.channels
 
 
 def block_numbers(geometry: Geometry, block: Block, lanes: int) -> dict[int, int]:
@@ -246,10 +244,10 @@ def block_numbers(geometry: Geometry, block: Block, lanes: int) -> dict[int, int
     return {
         table.BLOCK_ROWS: block.rows,
         table.BLOCK_REACH: reach,
-        table.BLOCK_LENGTH: row_length(geometry),
+        table.BLOCK_LENGTH: (width.output if block.channels else 1) * channels,
         table.BLOCK_LANES: block.whole(lanes),
         table.LANE_STRIDE: block.stride_w,
-        table.PIXELS: int(in_pixels(geometry)),
+        table.PIXELS: int(block.channels == 0),
         table.ZONE: -(-width.pad_low // width.stride) * channels,
         table.CODE_SIZE: block.code_size,
         table.SLICE_STEP: slice_step,
