@@ -33,26 +33,26 @@ def both(x, kernel, stride=None, padding=0, dilation=1, **options):
     """Extremes, their indices, averages and sums: the same bytes from both backends."""
     window, options = (x, kernel, stride, padding), {"dilation": dilation, **options}
     calls = [
-        (function, more)
-        for function in (fastpool.maxpool2d, fastpool.minpool2d)
-        for more in (
-            {},
-            {"return_indices": True},
-            {"return_indices": True, "index_format": "window"},
-        )
+        (fastpool.maxpool2d, {}),
+        (fastpool.maxpool2d, {"return_indices": True}),
     ]
-    if x.dtype != bool:
+    if x.dtype == bool:
+        calls.append((fastpool.minpool2d, {"return_indices": True, "index_format": "window"}))
+    elif x.dtype.kind == "f":
+        calls.append((fastpool.sumpool2d, {}))
+        calls.append((fastpool.avgpool2d, {"count_include_pad": False}))
+    else:
         calls.append((fastpool.avgpool2d, {"dtype": x.dtype}))
-        calls.append((fastpool.sumpool2d, {"dtype": x.dtype}))
+        calls.append((fastpool.avgpool2d, {}))
     for function, more in calls:
-        numbers = "dtype" in more
         pair = [
             function(*window, **options, **more, layout="NHWC", backend=name)
             for name in ("numba", "numpy")
         ]
         pair = [each if isinstance(each, tuple) else (each,) for each in pair]
+        payloads = function in (fastpool.sumpool2d, fastpool.avgpool2d)
         for found, expected in zip(*pair, strict=True):
-            assert_same(found, expected, any_nan=numbers)
+            assert_same(found, expected, any_nan=payloads)
 
 
 def test_a_photograph():
@@ -62,7 +62,7 @@ def test_a_photograph():
     both(x, 2, ceil_mode=True)
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 7, 9, 16, 40])
+@pytest.mark.parametrize("channels", [2, 3, 4, 5, 16])
 @pytest.mark.whole
 def test_channels(channels):
     """Of each number some windows and dtypes; 130 cells are more than a vector of any dtype."""
@@ -71,14 +71,13 @@ def test_channels(channels):
         dtype = np.dtype(DTYPES[(number + channels) % len(DTYPES)])
         for width, style in zip((2, 130 // channels + 14), rng.choice(STYLES, 2), strict=True):
             x = adversarial(rng, (2, 9, width, channels), dtype, style)
-            if number < 4 or width > 2:
+            if width > 2 or number in (0, 1, 3):
                 both(x, *window)
 
 
-@pytest.mark.parametrize("window", [(2, 2, 0, 1), (3, 2, 1, 1)])
-@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize(("dtype", "window"), [("uint8", (2, 2)), ("float32", (3, 2, 1))])
 @pytest.mark.whole
-def test_every_width(window, dtype):
+def test_every_width(dtype, window):
     rng = np.random.default_rng(0)
     for width, ceil_mode in itertools.product((*range(2, 25), 41, 42, 43, 44, 45), (False, True)):
         x = adversarial(rng, (5, width, 3), np.dtype(dtype), STYLES[width % len(STYLES)])

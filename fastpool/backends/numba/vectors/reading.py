@@ -9,7 +9,7 @@ from numba.core import cgutils, types
 
 from .halves import infinity_of
 from .memory import call_masked, lanes_near, least, pointer_to
-from .strided import every, picked
+from .strided import every, picked, starts_of
 from .types import INT32, INT64, MASKED_BITS, broadcast, constants, scalar_type, vector_type
 
 
@@ -140,18 +140,17 @@ class Reading:
         block, (at, step, _) = self.block, self.cells
         places, apart = block.places(self.lanes), block.channels
         if not block.adjacent:
-            taps = [self.offset(at, step, tap) for tap in range(block.kernel_w)]
-            return [self.picked(line, tap, [places])[0] for tap in taps]
-        taps = range(0, block.kernel_w * apart, apart)
-        return self.picked(line, at, [[place + tap for place in places] for tap in taps])
+            begins = [self.offset(at, step, tap) for tap in range(block.kernel_w)]
+            return [self.picked(line, begin, [places])[0] for begin in begins]
+        groups = [[place + tap * apart for place in places] for tap in range(block.kernel_w)]
+        return self.picked(line, at, groups)
 
     def picked(self, line, at, groups):
         """Vectors of cells of a line, at some places from one on, as many as lanes in each group.
 
         No cell is read behind the last one of these, but as far as one vector reaches.
         """
-        last = max(max(max(places) for places in groups) + 1 - self.lanes, 0)
-        starts = [*range(0, last, self.lanes), last]
+        starts = starts_of([place for places in groups for place in places], self.lanes)
         vectors = [self.load(line, self.builder.add(at, INT64(start))) for start in starts]
         self.suspects += vectors
         return [picked(self.builder, vectors, starts, places) for places in groups]

@@ -23,6 +23,7 @@ from numba.core import types
 
 from .lanes import replaces, sort_key_of
 from .memory import pointer_to
+from .strided import places_of, whole_of
 from .summing import Summing
 from .types import (
     INT32,
@@ -74,20 +75,16 @@ class Block(NamedTuple):
 
     def whole(self, lanes: int) -> int:
         """Of some lanes those that hold all channels of their windows; what others hold is void."""
-        return lanes - lanes % self.channels if self.interleaved else lanes
+        return whole_of(lanes, self.channels) if self.interleaved else lanes
 
     def places(self, lanes: int) -> list[int]:
         """The cells from the first tap of the first lane to that of each lane."""
-        if not self.interleaved:
-            return list(range(0, lanes * self.stride_w, self.stride_w))
-        last, step = self.whole(lanes) - 1, self.stride_w * self.channels
-        pairs = (divmod(min(lane, last), self.channels) for lane in range(lanes))
-        return [window * step + channel for window, channel in pairs]
+        return places_of(lanes, self.stride_w, self.channels if self.interleaved else 1)
 
 
 @generated
-def whole_lanes(typing, block, x):
-    """`Block.whole` of the lanes of cells, a constant."""
+def block_lanes(typing, block, x):
+    """How many lanes of cells a block pools, as a constant."""
     count = unpack(Block, block.literal_value).whole(x.lanes)
     return types.int64(block, x), lambda *_: INT64(count)
 
