@@ -182,6 +182,8 @@ def test_the_choice_explains_itself():
         "tap by tap": ((1, 3, 512, 512), 2, 20, 0),
     }.items():
         assert reasons(*case).startswith(text), case
+    image = reasons((64, 64, 3), 2, 2, 0, layout="NHWC")
+    assert image == "vectors of windows and their 3 channels; all taps of a window in registers"
     assert reasons((2, 64, 64, 32), 9, 2, 0, layout="NHWC") == "32 channels side by side"
     assert "16-bit floats" in reasons((4, 64, 64), 9, 2, 0, dtype="float16", half=True)
 

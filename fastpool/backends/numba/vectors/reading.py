@@ -146,10 +146,7 @@ class Reading:
         return self.picked(line, at, groups)
 
     def picked(self, line, at, groups):
-        """Vectors of cells of a line, at some places from one on, as many as lanes in each group.
-
-        No cell is read behind the last one of these, but as far as one vector reaches.
-        """
+        """The cells of a line at groups of places from one on, a vector for each group."""
         starts = starts_of([place for places in groups for place in places], self.lanes)
         vectors = [self.load(line, self.builder.add(at, INT64(start))) for start in starts]
         self.suspects += vectors

@@ -1,4 +1,13 @@
-"""Cells a stride apart: vectors of them, picked from as many vectors side by side."""
+"""Cells a stride apart: vectors of them, picked from as many vectors side by side.
+
+Of channels last, windows and channels lie side by side in the lanes, if there are few. A tap is
+picked from the cells of a row by shuffles that are constants. Three colours at a stride of 2, in 8
+lanes, of which 6 hold whole windows::
+
+    cells     r g b r g b r g b r g b        what is picked    r g b r g b . .
+    tap 0     r g b . . . r g b . . .
+    tap 1     . . . r g b . . . r g b
+"""
 
 from __future__ import annotations
 
@@ -57,9 +66,9 @@ def places_of(lanes: int, stride: int, channels: int) -> list[int]:
 
 
 def starts_of(places: list[int], lanes: int) -> list[int]:
-    """Where vectors begin that hold all cells up to the last of some places, and none behind it.
+    """Where vectors begin that hold all cells up to the last of some places.
 
-    But one vector, if it reaches further.
+    The last one ends there: nothing is read behind it, but where cells do not fill one vector.
     """
     last = max(max(places) + 1 - lanes, 0)
     return [*range(0, last, lanes), last]
