@@ -80,7 +80,7 @@ def test_many_small_planes(dtype, size):
         both(x, *window)
         both(x[::-2], *window)
     geometry = pooled("f", "x", x.shape, rules.windows("f", 2, 3, 1, 1, 1), False, "NCHW")
-    block = blocks.block_of(geometry, x.itemsize, True, 0, True, False)
+    block = blocks.block_of(geometry, x.itemsize, 16, True, 0, True, False)
     assert blocks.planes_together(geometry, block, x.itemsize, False) > 1
 
 
@@ -182,6 +182,8 @@ def test_the_choice_explains_itself():
         "tap by tap": ((1, 3, 512, 512), 2, 20, 0),
     }.items():
         assert reasons(*case).startswith(text), case
+    image = reasons((64, 64, 3), 2, 2, 0, layout="NHWC")
+    assert image == "vectors of windows and their 3 channels; all taps of a window in registers"
     assert reasons((2, 64, 64, 32), 9, 2, 0, layout="NHWC") == "32 channels side by side"
     assert "16-bit floats" in reasons((4, 64, 64), 9, 2, 0, dtype="float16", half=True)
 

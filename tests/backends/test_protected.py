@@ -112,6 +112,26 @@ def test_nothing_outside_many_planes_is_touched(
     touch_nothing_outside(between_protected_pages, window, dtype, "NCHW", (67, *size))
 
 
+@pytest.mark.parametrize(("channels", "width"), [(3, 43), (3, 45), (3, 2), (4, 33), (5, 15)])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.whole
+def test_nothing_outside_images_is_touched(between_protected_pages, channels, width, dtype):
+    """The last vector of a row ends with its last cell, wherever vectors end."""
+    x = np.random.default_rng(0).integers(0, 99, (6, width, channels)).astype(dtype)
+    for window, at_the_end in itertools.product(((2,), (3, 2, 1), (2, 3)), (False, True)):
+        for function, options in (
+            (fastpool.maxpool2d, {}),
+            (fastpool.avgpool2d, {"dtype": x.dtype}),
+            (fastpool.avgpool2d, {"dtype": np.float64}),
+        ):
+            options = {"layout": "NHWC", **options}
+            expected = function(x, *window, **options, backend="numpy")
+            source, out = (between_protected_pages(each, at_the_end) for each in (x, expected))
+            out[...] = 1
+            function(source, *window, **options, out=out, backend="numba")
+            assert_same(out, expected)
+
+
 @pytest.mark.whole
 def test_nothing_outside_large_volumes_is_touched(between_protected_pages, monkeypatch):
     """Slices in front of a volume are not read ahead, nor those behind it."""

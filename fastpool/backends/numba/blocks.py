@@ -17,7 +17,7 @@ from .memory import PAST_BYTES, Memory
 from .table import three_axes
 from .vectors.adding import DIVIDED, SHIFTED
 from .vectors.types import BYTES, MASKED_BITS, MASKS
-from .vectors.windows import Block
+from .vectors.windows import ANY, Block
 
 # Taps along an axis, and in all, up to which windows are pooled in registers.
 MOST, MOST_TAPS = 7, 64
@@ -31,11 +31,12 @@ LOW, SHORT = 7, 8
 # Where rows are written one over the end of the other: the largest kernel, and rows in a block. The
 # first of these that divides the rows of a plane, so that no block overlaps another; else the last.
 LOOSE, LOOSE_ROWS = 3, (7, 6, 5, 4, 3, 2, 4)
-# The rows of a group are read once before they are pooled if they have up to NEAR bytes, half of a
-# usual first-level cache, and the input has more than FAR: in cache that costs a tenth.
-NEAR, FAR = 2**14, 2**21
-# Small planes are pooled one after the other, up to NEAR bytes, in at least so many sets.
-SETS = 32
+# The rows of a group are read once before they are pooled if they have up to NEAR bytes, of which a
+# usual first-level cache holds 32 KB, and the input has more than FAR: in cache that costs a tenth.
+# Two rows of 12 KB take 0.7 to 1.0 of the time.
+NEAR, FAR = 3 * 2**13, 2**21
+# Small planes are pooled one after the other, up to so many bytes, in at least so many sets.
+PLANES_BYTES, SETS = 2**14, 32
 
 
 def pools_in_blocks(geometry: Geometry) -> bool:
@@ -68,11 +69,18 @@ def sums_in_blocks(call: Call) -> bool:
 
 
 def block_of(
-    geometry: Geometry, itemsize: int, flat: bool, half: int, indices: bool, loose: bool
+    geometry: Geometry,
+    itemsize: int,
+    lanes: int,
+    flat: bool,
+    half: int,
+    indices: bool,
+    loose: bool,
 ) -> Block:
     """The block of a geometry."""
     depth, height, width = three_axes(geometry)
-    line, pixels = geometry.channels == 1, in_pixels(geometry)
+    line, few = geometry.channels == 1, interleaved(geometry, lanes)
+    pixels = not line and not few and width.stride > 1
     rows = 1
     if height.dilation == 1 and height.kernel > height.stride:
         rows = ROWS.get(height.stride, 1)
@@ -83,8 +91,8 @@ def block_of(
     rows = rows if rows <= height.output else 1  # as many kernels for a window, and no more
     block = Block(
         depth.kernel, height.kernel, width.kernel, height.stride, 1 if pixels else width.stride,
-        rows, int(line and width.dilation == 1), int(flat), 0 if pixels else 1 if line else 2,
-        0, half,
+        rows, int((line or few) and width.dilation == 1), int(flat),
+        0 if pixels else geometry.channels if line or few else ANY, 0, half,
     )  # fmt: skip
     if not indices:
         return block
@@ -141,10 +149,17 @@ def lanes_of(geometry: Geometry, itemsize: int, loose: bool) -> int:
     As few as a row needs. Where cells cannot be masked, as many as a row has: the last vector of a
     row begins before the end of the one before it.
     """
-    length = row_length(geometry)
+    width, channels, count = three_axes(geometry)[2], geometry.channels, BYTES // itemsize
+    length = width.output * channels
+    if interleaved(geometry, count):
+        while count - count % channels > length or count > width.size * channels:
+            count //= 2
+        return count
+    if channels > 1 and width.stride > 1:
+        length = channels
     count = 1 << (length - 1).bit_length()
     if not loose and 8 * itemsize < MASKED_BITS:
-        length = min(length, three_axes(geometry)[2].size * geometry.channels)
+        length = min(length, width.size * channels)
         count = 1 << (length.bit_length() - 1)
     return min(BYTES // itemsize, count)
 
@@ -169,9 +184,9 @@ def runs_over(geometry: Geometry, itemsize: int, memories: tuple[Memory, ...]) -
 def planes_together(geometry: Geometry, block: Block, itemsize: int, loose: bool) -> int:
     """Planes that are pooled one after the other, if they are small, and lie at even distances."""
     depth, height, _ = three_axes(geometry)
-    if depth.output > 1 or in_pixels(geometry) or (loose and block.rows < height.output):
+    if depth.output > 1 or block.channels == 0 or (loose and block.rows < height.output):
         return 1
-    near = NEAR // (geometry.plane_cells * geometry.channels * itemsize)
+    near = PLANES_BYTES // (geometry.plane_cells * geometry.channels * itemsize)
     return max(min(near, geometry.planes // SETS), 1)
 
 
@@ -182,7 +197,7 @@ def written_past(geometry: Geometry, block: Block, targets: tuple[tuple[Memory, 
     two in turns, the processor may send away half a line, and again the other half, which took 3.6
     times as long on an AMD Zen 3. `targets` are the outputs and the bytes of their cells.
     """
-    if not in_pixels(geometry) or block.rows > 1:
+    if block.channels or block.rows > 1:
         return False
     whole = all(
         geometry.channels * size % LINE == 0 and memory.row * size % LINE == 0
@@ -192,15 +207,14 @@ def written_past(geometry: Geometry, block: Block, targets: tuple[tuple[Memory, 
     return whole and written >= PAST_BYTES
 
 
-def in_pixels(geometry: Geometry) -> bool:
-    """Whether a block holds the channels of one window."""
-    return geometry.channels > 1 and three_axes(geometry)[2].stride > 1
+def interleaved(geometry: Geometry, lanes: int) -> bool:
+    """Whether a block holds windows at a stride side by side, with all their few channels.
 
-
-def row_length(geometry: Geometry) -> int:
-    """Cells of a row of blocks: of a row of windows, or the channels of one window."""
-    windows = 1 if in_pixels(geometry) else three_axes(geometry)[2].output
-    return windows * geometry.channels
+    Otherwise it holds the channels of one window, which took 1.1 to 10 times as long.
+    """
+    width = three_axes(geometry)[2]
+    few = 1 < geometry.channels < min(lanes, ANY) and 1 < width.stride <= MOST_STRIDE
+    return few and width.size > 1  # so that a row has as many cells as the shortest vector
 
 
 def block_numbers(geometry: Geometry, block: Block, lanes: int) -> dict[int, int]:
@@ -213,6 +227,10 @@ def block_numbers(geometry: Geometry, block: Block, lanes: int) -> dict[int, int
         reach = max(last, lanes * block.stride_w)
         if not block.adjacent:
             reach = (width.kernel - 1) * width.dilation + lanes * block.stride_w
+    if block.interleaved:
+        taps = (width.kernel - 1) * width.dilation * channels
+        one = block.places(lanes)[-1] + 1
+        reach = max(taps + one, lanes) if block.adjacent else taps + max(one, lanes)
     slice_step, row_step, column_step = height.kernel * width.kernel, width.kernel, 1
     if block.flat:
         # Of one tap a dilation of any size may be said, which is no step.
@@ -227,10 +245,10 @@ def block_numbers(geometry: Geometry, block: Block, lanes: int) -> dict[int, int
     return {
         table.BLOCK_ROWS: block.rows,
         table.BLOCK_REACH: reach,
-        table.BLOCK_LENGTH: row_length(geometry),
-        table.BLOCK_LANES: lanes,
+        table.BLOCK_LENGTH: (width.output if block.channels else 1) * channels,
+        table.BLOCK_LANES: block.whole(lanes),
         table.LANE_STRIDE: block.stride_w,
-        table.PIXELS: int(in_pixels(geometry)),
+        table.PIXELS: int(block.channels == 0),
         table.ZONE: -(-width.pad_low // width.stride) * channels,
         table.CODE_SIZE: block.code_size,
         table.SLICE_STEP: slice_step,

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...rules.geometry import Geometry
 from ...rules.operation import Operation
-from .blocks import fills_vectors, lanes_of, pools_in_blocks, runs_over
+from .blocks import fills_vectors, interleaved, lanes_of, pools_in_blocks, runs_over
 from .kernels import reduce
 from .kernels.direct import direct_rows
 from .kernels.ring import ring_rows
@@ -95,6 +95,8 @@ def choose(
     elif staged and not planes:
         reasons.append("rows copied to be read: strides")
     if small:
+        if interleaved(geometry, lanes):
+            reasons.append(f"vectors of windows and their {channels} channels")
         reasons.append("all taps of a window in registers")
         return Choice(direct_rows, None, lanes, planes, staged, direct, loose, tuple(reasons))
     walk = ring_rows

@@ -78,8 +78,9 @@ class ForwardSetup:
         self.geometry, self.memories = geometry, tuple(memories)
         self.code = choose_codes(geometry, item, self.flat)
         self.block = block_of(
-            geometry, item, self.flat, mantissa(call.dtype), self.index_size > 0, self.choice.loose
-        )
+            geometry, item, self.choice.lanes, self.flat, mantissa(call.dtype), self.index_size > 0,
+            self.choice.loose,
+        )  # fmt: skip
         self.divisor = 0.0
         if call.division is not None:
             divisor = one_divisor(call)

@@ -12,6 +12,7 @@ from ...rules.axis import Axis
 from ...rules.geometry import Geometry
 from ...rules.sums import AnyReach, EvenReach
 from . import table
+from .blocks import interleaved
 from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
 from .kernels import sums, trees
@@ -94,9 +95,10 @@ class Summing:
         self.adder: Any = None
         if ordered:
             self.walk: Any = sums.sum_rows
-            apart = width.stride if channels == 1 else (width.stride - 1) * MOST_STRIDE + 1
+            together = width.stride == 1 or interleaved(geometry, self.lanes)
+            near = width.stride <= MOST_STRIDE if channels == 1 else together
             regular = isinstance(self.reaches[2], EvenReach)
-            self.adder = sums.add_line if regular and apart <= MOST_STRIDE else sums.add_reached
+            self.adder = sums.add_line if regular and near else sums.add_reached
             reason = "one tap after the other"
             if self.together:
                 reason += f", {self.lanes} planes side by side, as rows are short"
@@ -193,7 +195,8 @@ class Summing:
             own[table.ADD_TAPS] = address(sum_cells, **kinds, half=half)
         elif self.adder is not None:
             stride = width.stride if self.adder is sums.add_line else 0
-            kinds = {"source": x, "totals": totals, "stride": stride, "half": half}
+            few = channels if stride > 1 else 1
+            kinds = {"source": x, "totals": totals, "stride": stride, "few": few, "half": half}
             own[table.ADD_TAPS] = address(self.adder, **kinds)
         else:
             own |= {

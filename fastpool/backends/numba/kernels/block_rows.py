@@ -49,7 +49,7 @@ from ..table import (
     ZONE,
 )
 from ..vectors.memory import address_of, byte_at, cells_of, fence, lanes, set_cell, touch
-from ..vectors.windows import pool_block
+from ..vectors.windows import block_lanes, pool_block
 from ..vectors.writing import PAST
 from . import signatures
 from .places import axis
@@ -61,7 +61,7 @@ def pool_rows(x, output, places, table, run, block):
     width, _, _, _, dilation_w, _, _ = axis(table, WIDTH)
     dilation, channels = axis(table, HEIGHT)[4], table[CHANNELS]
     size, tap_step = width * channels, dilation_w * channels
-    length, lane_stride, lane_count = table[BLOCK_LENGTH], table[LANE_STRIDE], lanes(x)
+    length, lane_stride, lane_count = table[BLOCK_LENGTH], table[LANE_STRIDE], block_lanes(block, x)
     ramp = lane_stride if channels == 1 else 0
     zone, code_size, last = table[ZONE], table[CODE_SIZE], max(length - lane_count, 0)
     firsts, columns, left, base, inside = (

@@ -84,9 +84,9 @@ def reduce_line(source, ring, codes, table, firsts, shift, n, rows, step, slot, 
             for row in range(rows):
                 line, to = beyond(source, row * step), ring_row(table, slot, row) + j
                 prefetch(line, at + ahead)
-                best, code = load_every(line, at, stride), splat(0, codes)
+                best, code = load_every(line, at, stride, 1), splat(0, codes)
                 for tap in range(1, taps):
-                    value = load_every(line, at + tap * tap_step, stride)
+                    value = load_every(line, at + tap * tap_step, stride, 1)
                     later = beats(value, best)
                     best = select(later, value, best)
                     code = select(later, splat(tap * code_step, codes), code)
@@ -95,9 +95,9 @@ def reduce_line(source, ring, codes, table, firsts, shift, n, rows, step, slot, 
         else:
             for row in range(rows):
                 line, to = beyond(source, row * step), ring_row(table, slot, row) + j
-                best, code = load_every_inside(line, at, size, low, stride), load(firsts, j)
+                best, code = load_every_inside(line, at, size, low, stride, 1), load(firsts, j)
                 for tap in range(1, taps):
-                    value = load_every_inside(line, at + tap * tap_step, size, low, stride)
+                    value = load_every_inside(line, at + tap * tap_step, size, low, stride, 1)
                     later = beats(value, best)
                     best = select(later, value, best)
                     code = select(later, splat(tap * code_step, codes), code)
@@ -198,9 +198,9 @@ def reduce_double(source, ring, codes, table, scratch, first, count, rows, step,
 @inlined
 def join(values, codes, j, stride, distances, into, into_codes, to):
     """The maxima of windows, and of those some cells further, become those of larger windows."""
-    best, value = load_every(values, j, stride), load_every(values, j + distances[0], stride)
-    later, code = beats(value, best), load_every(codes, j, stride)
-    further = plus(load_every(codes, j + distances[0], stride), splat(distances[1], codes))
+    best, value = load_every(values, j, stride, 1), load_every(values, j + distances[0], stride, 1)
+    later, code = beats(value, best), load_every(codes, j, stride, 1)
+    further = plus(load_every(codes, j + distances[0], stride, 1), splat(distances[1], codes))
     store(into, to, select(later, value, best))
     store(into_codes, to, select(later, further, code))
 

@@ -74,14 +74,14 @@ from ..vectors.memory import (
     store,
     store_first,
 )
-from ..vectors.strided import load_every, load_every_inside
+from ..vectors.strided import load_every, load_every_inside, whole_lanes
 from ..vectors.transpose import transpose_in, transpose_out
 from .places import plane_origin, rows_of_plane, taps_inside
 from .signatures import spread_rows
 from .writing import clear, write_out
 
 # The taps of a row of cells are added to the totals of `count` windows from `first` on.
-ADD = Signature("source totals table first count", constants="stride half")
+ADD = Signature("source totals table first count", constants="stride few half")
 # What the totals of a row are divided by: the number of its windows, times what each column has.
 FILL = Signature("divisors table number first count")
 # Totals become a row of the output.
@@ -101,12 +101,15 @@ def reach_of(table, which, place, number):
 
 
 @kernel(ADD)
-def add_line(source, totals, table, first, count, stride, half):
-    """Windows side by side at a constant stride, which is 1 if there are several channels."""
+def add_line(source, totals, table, first, count, stride, few, half):
+    """Windows side by side at a constant stride, with as many channels if they are `few`.
+
+    Others have one channel, or a stride of 1.
+    """
     channels, taps = table[CHANNELS], table[WIDTH + TAPS]
     size, tap_step = table[WIDTH + SIZE] * channels, table[WIDTH + DILATION] * channels
     shift, n = (table[WIDTH + PAD] - first * stride) * channels, count * channels
-    width, zero = lanes(totals), zero_of(source)
+    width, zero = whole_lanes(totals, few), zero_of(source)
     reach, further, block = (taps - 1) * tap_step + stride * width, stride * width, 4 * width
     for start in range(0, n, block):
         at, stop = stride * start - shift, min(start + block, n)
@@ -116,13 +119,13 @@ def add_line(source, totals, table, first, count, stride, half):
             third, fourth = load(totals, start + 2 * width), load(totals, start + 3 * width)
             for tap in range(taps):
                 place = at + tap * tap_step
-                cells = load_every(source, place, stride)
+                cells = load_every(source, place, stride, few)
                 first_total = plus(first_total, as_sum(cells, totals, half))
-                cells = load_every(source, place + further, stride)
+                cells = load_every(source, place + further, stride, few)
                 second = plus(second, as_sum(cells, totals, half))
-                cells = load_every(source, place + 2 * further, stride)
+                cells = load_every(source, place + 2 * further, stride, few)
                 third = plus(third, as_sum(cells, totals, half))
-                cells = load_every(source, place + 3 * further, stride)
+                cells = load_every(source, place + 3 * further, stride, few)
                 fourth = plus(fourth, as_sum(cells, totals, half))
             store(totals, start, first_total)
             store(totals, start + width, second)
@@ -135,16 +138,16 @@ def add_line(source, totals, table, first, count, stride, half):
             for tap in range(taps):
                 place = at + tap * tap_step
                 if inside:
-                    cells = load_every(source, place, stride)
+                    cells = load_every(source, place, stride, few)
                 else:
-                    cells = load_every_inside(source, place, size, zero, stride)
+                    cells = load_every_inside(source, place, size, zero, stride, few)
                 total = plus(total, as_sum(cells, totals, half))
             store(totals, j, total)
     return 0
 
 
 @kernel(ADD)
-def add_reached(source, totals, table, first, count, stride, half):
+def add_reached(source, totals, table, first, count, stride, few, half):
     """Windows wherever they begin, with as many taps as each of them has, channel by channel."""
     channels, zero, step = table[CHANNELS], zero_of(source), table[WIDTH + DILATION]
     width = lanes(totals)

@@ -9,7 +9,7 @@ from numba.core import cgutils, types
 
 from .halves import infinity_of
 from .memory import call_masked, lanes_near, least, pointer_to
-from .strided import every
+from .strided import every, picked, starts_of
 from .types import INT32, INT64, MASKED_BITS, broadcast, constants, scalar_type, vector_type
 
 
@@ -111,6 +111,8 @@ class Reading:
         block, builder, line = self.block, self.builder, self.line(back, row)
         at, step, _ = self.cells
         stride = block.stride_w
+        if block.interleaved:
+            return self.interleaved_taps(line)
         if stride == 1:
             found = [self.load(line, self.offset(at, step, tap)) for tap in range(block.kernel_w)]
             # Vectors of cells side by side hold those of the taps between, as far as they reach.
@@ -132,6 +134,23 @@ class Reading:
         ]
         self.suspects += found
         return found
+
+    def interleaved_taps(self, line):
+        """The cells of each tap along a row of a few channels."""
+        block, (at, step, _) = self.block, self.cells
+        places, apart = block.places(self.lanes), block.channels
+        if not block.adjacent:
+            begins = [self.offset(at, step, tap) for tap in range(block.kernel_w)]
+            return [self.picked(line, begin, [places])[0] for begin in begins]
+        groups = [[place + tap * apart for place in places] for tap in range(block.kernel_w)]
+        return self.picked(line, at, groups)
+
+    def picked(self, line, at, groups):
+        """The cells of a line at groups of places from one on, a vector for each group."""
+        starts = starts_of([place for places in groups for place in places], self.lanes)
+        vectors = [self.load(line, self.builder.add(at, INT64(start))) for start in starts]
+        self.suspects += vectors
+        return [picked(self.builder, vectors, starts, places) for places in groups]
 
     def strided(self, line, at):
         return every(self.builder, self.vectors(line, at), self.block.stride_w)

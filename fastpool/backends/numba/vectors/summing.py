@@ -87,7 +87,8 @@ class Summing(Writing):
     def summands(self, back, row):
         """The cells of each tap along a row, as they are summed."""
         block, element = self.block, self.x.element
-        pairs = (block.kernel_w, block.stride_w, block.adjacent) == (2, 2, 1)
+        pairs = block.kernel_w == 2 and block.adjacent
+        pairs = pairs and (block.stride_w == 2 or block.interleaved)
         if pairs and isinstance(element, types.Integer) and not block.half and self.lanes > 1:
             return self.neighbours(self.line(back, row))
         return [
@@ -103,7 +104,13 @@ class Summing(Writing):
         shift = ir.Constant(kind, [bits] * kind.count)
         down = builder.ashr if signed else builder.lshr
         found = []
-        pairs = [builder.bitcast(vector, kind) for vector in self.vectors(line, self.cells[0])]
+        if self.block.interleaved:
+            firsts = self.block.places(lanes)
+            both = [place for first in firsts for place in (first, first + self.block.channels)]
+            vectors = self.picked(line, self.cells[0], [both[:lanes], both[lanes:]])
+        else:
+            vectors = self.vectors(line, self.cells[0])
+        pairs = [builder.bitcast(vector, kind) for vector in vectors]
         for low in (True, False):
             parts = [down(builder.shl(pair, shift) if low else pair, shift) for pair in pairs]
             order = constants(lanes, ir.IntType(32), range(lanes))

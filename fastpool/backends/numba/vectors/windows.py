@@ -23,6 +23,7 @@ from numba.core import types
 
 from .lanes import replaces, sort_key_of
 from .memory import pointer_to
+from .strided import places_of, whole_of
 from .summing import Summing
 from .types import (
     INT32,
@@ -39,6 +40,8 @@ from .types import (
 )
 from .writing import Writing
 
+# Of channels that windows at a stride of 1 have: what is compiled serves them all.
+ANY = 31
 # The types of codes, by their bytes.
 CODES: dict[int, Any] = {1: types.uint8, 2: types.uint16, 4: types.int32}
 
@@ -54,7 +57,7 @@ class Block(NamedTuple):
     rows: int  # of windows
     adjacent: int  # whether the taps of a row are cells side by side
     flat: int  # whether codes become positions in the plane
-    columns: int  # of a block's windows: one, as many as lanes, or those of a table (0, 1, 2)
+    channels: int  # of windows side by side, or ANY; 0 if a block holds those of one window
     row_bits: int  # where the row begins in a code that is taken apart for that; 0 if none is
     half: int  # of 16-bit floats, the bits of the mantissa; else 0
     divided: int = 0  # what becomes of sums, see `adding`; 0 for extremes
@@ -64,6 +67,26 @@ class Block(NamedTuple):
     def height(self) -> int:
         """Rows of cells that the windows cover, in each slice."""
         return (self.rows - 1) * self.stride_h + self.kernel_h
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether windows of a few channels are picked from cells of all channels."""
+        return self.channels > 1 and self.stride_w > 1
+
+    def whole(self, lanes: int) -> int:
+        """Of some lanes those that hold all channels of their windows; what others hold is void."""
+        return whole_of(lanes, self.channels) if self.interleaved else lanes
+
+    def places(self, lanes: int) -> list[int]:
+        """The cells from the first tap of the first lane to that of each lane."""
+        return places_of(lanes, self.stride_w, self.channels if self.interleaved else 1)
+
+
+@generated
+def block_lanes(typing, block, x):
+    """How many lanes of cells a block pools, as a constant."""
+    count = unpack(Block, block.literal_value).whole(x.lanes)
+    return types.int64(block, x), lambda *_: INT64(count)
 
 
 @generated
@@ -161,13 +184,13 @@ class Pooling(Writing):
         """
         if not (self.edge and self.x.order.many_weakest):
             return None
-        builder, stride = self.builder, self.block.stride_w
+        builder, firsts = self.builder, self.block.places(self.lanes)
         place = self.offset(self.cells[0], self.cells[1], tap - 1)
         # The numbers of the lanes need no more than 16 bits.
-        most = INT64(self.lanes * stride)
+        most = INT64(firsts[-1] + 1)
         distance = self.clamped(builder.neg(place), INT64(0), builder.add(most, INT64(1)))
         distance = builder.trunc(distance, ir.IntType(16))
-        places = constants(self.lanes, ir.IntType(16), range(0, self.lanes * stride, stride))
+        places = constants(self.lanes, ir.IntType(16), firsts)
         return builder.icmp_signed("<", places, broadcast(builder, distance, self.lanes))
 
     def code(self, back, row, tap):
@@ -242,10 +265,9 @@ class Pooling(Writing):
             )  # fmt: skip
             right = builder.mul(builder.and_(code, mask), right_cells)
             code = builder.add(builder.mul(builder.lshr(code, bits), down_cells), right)
-        if block.columns == 1:
-            ramp = [lane * block.stride_w for lane in range(self.lanes)]
-            code = builder.add(code, constants(self.lanes, INT32, ramp))
-        elif block.columns == 2:
+        if block.channels == 1:
+            code = builder.add(code, constants(self.lanes, INT32, block.places(self.lanes)))
+        elif block.channels:
             pointer = pointer_to(builder, columns, place, vector_type(wide))
             code = builder.add(code, builder.load(pointer, align=1))
         # A plane may have more cells than 32 bits count, but not a window.
