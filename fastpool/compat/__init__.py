@@ -1,4 +1,4 @@
-"""Functions of other libraries by their own names and signatures, so that an import is all that changes.
+"""Functions of other libraries, by their own names and signatures: only an import changes.
 
 ::
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..api.downsample import downsample
+from ..api.downsample import Method, downsample
 
 # The functions that have a method of `downsample`. In NumPy 1.26, amax and max are two functions.
-_METHODS: dict[Callable[..., Any], str] = {
+_METHODS: dict[Callable[..., Any], Method] = {
     np.sum: "sum",
     np.mean: "mean",
     np.max: "max",
@@ -76,15 +76,18 @@ def block_reduce(
            [11, 13, 14]])
     """
     cells = np.asarray(image)
-    blocks = (block_size,) * cells.ndim if np.isscalar(block_size) else tuple(block_size)  # type: ignore[arg-type]
+    blocks: tuple[Any, ...] = (
+        tuple(block_size) if isinstance(block_size, Iterable) else (block_size,) * cells.ndim
+    )
     if len(blocks) != cells.ndim:
         raise ValueError(
-            f"block_reduce: block_size must be one number or {cells.ndim}, one an axis, got {blocks}"
+            f"block_reduce: block_size must be a number, or one for each of {cells.ndim} axes, "
+            f"got {blocks}"
         )
     if any(size < 1 for size in blocks):
         raise ValueError(f"block_reduce: block sizes must be at least 1, got {blocks}")
     reduce = _reducer(cells.dtype, blocks, func, dict(func_kwargs or {}))
-    # Of no cell, to learn the dtype.
+    # Of a block of ones, to learn the dtype.
     dtype = reduce(np.ones(blocks, cells.dtype)).dtype
     result = np.empty([-(-n // size) for n, size in zip(cells.shape, blocks, strict=True)], dtype)
     if result.size:

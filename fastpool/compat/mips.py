@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..api.downsample import downsample
+from ..api.downsample import Method, downsample
 
 
 def downsample_with_averaging(
@@ -38,10 +38,9 @@ def downsample_with_averaging(
 
     Notes
     -----
-    Averages of integers are rounded half to even; the original cuts them off, so that its levels get
-    darker. A block at the end is the average of the cells that are there, whatever the size; the
-    original is wrong there if ``num_mips`` is 1 and a size is odd. All dtypes of fastpool may be
-    sparse.
+    Averages of integers are rounded half to even; the original cuts them off, so that its levels
+    get darker. A block at the end is the average of the cells that are there, whatever the size;
+    the original is wrong there if ``num_mips`` is 1 and a size is odd. Every dtype may be sparse.
 
     Examples
     --------
@@ -219,7 +218,7 @@ def _levels(
     array: Any,
     factor: Sequence[int],
     levels: int,
-    method: str,
+    method: Method,
     sparse: bool = False,
 ) -> list[np.ndarray]:
     """Further levels of an array."""

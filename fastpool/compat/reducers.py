@@ -146,7 +146,7 @@ def windowed_mode(array: ArrayLike, window_size: Sequence[int]) -> np.ndarray:
            [0, 2]])
     """
     cells, sizes = _checked(array, window_size)
-    return downsample(cells, sizes, "mode", boundary="exact")
+    return _picked(cells, sizes, "mode")
 
 
 def windowed_rank(array: ArrayLike, window_size: Sequence[int], rank: int = -1) -> np.ndarray:
@@ -185,15 +185,16 @@ def windowed_rank(array: ArrayLike, window_size: Sequence[int], rank: int = -1) 
         raise ValueError(f"windowed_rank: rank {rank} is not in a window of {taps} cells")
     rank %= taps
     if rank == taps - 1:
-        return downsample(cells, sizes, "max", boundary="exact")
+        return _picked(cells, sizes, "max")
     if rank == 0:
-        return downsample(cells, sizes, "min", boundary="exact")
+        return _picked(cells, sizes, "min")
     if rank == (taps - 1) // 2:
-        return downsample(cells, sizes, "median", boundary="exact")
+        return _picked(cells, sizes, "median")
 
     def ranked(blocks: np.ndarray, axis: tuple[int, ...]) -> np.ndarray:
         flat = blocks.reshape(*blocks.shape[: -len(axis)], taps)
-        return np.take(np.partition(flat, rank, axis=-1), rank, axis=-1)
+        picked: np.ndarray = np.take(np.partition(flat, rank, axis=-1), rank, axis=-1)
+        return picked
 
     return block_reduce(cells, sizes, ranked)
 
@@ -203,6 +204,10 @@ def _windowed(
 ) -> np.ndarray:
     cells, sizes = _checked(array, window_size)
     return block_reduce(cells, sizes, func, func_kwargs=kwargs)
+
+
+def _picked(cells: np.ndarray, sizes: tuple[int, ...], method: Any) -> np.ndarray:
+    return np.asarray(downsample(cells, sizes, method, boundary="exact"))
 
 
 def _checked(array: ArrayLike, window_size: Sequence[int]) -> tuple[np.ndarray, tuple[int, ...]]:

@@ -9,7 +9,13 @@ from bits import assert_same
 import fastpool
 from fastpool import compat
 
-SHAPES = [((6, 8), (2, 4)), ((7, 9), (2, 4)), ((3, 5), (4, 7)), ((5, 6, 7), (2, 3, 1)), ((9,), (2,))]
+SHAPES = [
+    ((6, 8), (2, 4)),
+    ((7, 9), (2, 4)),
+    ((3, 5), (4, 7)),
+    ((5, 6, 7), (2, 3, 1)),
+    ((9,), (2,)),
+]
 FUNCTIONS = [np.sum, np.mean, np.max, np.min, np.any, np.all, np.median]
 
 
@@ -28,9 +34,7 @@ def by_numpy(image, blocks, func, cval=0, **kwargs):
     counts = [n // size for n, size in zip(filled.shape, blocks, strict=True)]
     values = [
         func(
-            filled[
-                tuple(slice(i * s, (i + 1) * s) for i, s in zip(position, blocks, strict=True))
-            ],
+            filled[tuple(slice(i * s, (i + 1) * s) for i, s in zip(position, blocks, strict=True))],
             **kwargs,
         )
         for position in np.ndindex(*counts)
@@ -93,7 +97,8 @@ def test_beside_scikit_image():
     rng = np.random.default_rng(3)
     for (shape, blocks), func in itertools.product(SHAPES, FUNCTIONS):
         image = whole(rng, shape, np.uint16)
-        assert_same(compat.block_reduce(image, blocks, func), measure.block_reduce(image, blocks, func))
+        expected = measure.block_reduce(image, blocks, func)
+        assert_same(compat.block_reduce(image, blocks, func), expected)
 
 
 LEVELS = {
@@ -163,3 +168,30 @@ def test_windows():
 def test_windows_that_do_not_fill(sizes):
     with pytest.raises(ValueError, match=r"window"):
         compat.windowed_max(np.ones((4, 4, 4)), sizes)
+
+
+FILTERS_1D = [
+    (compat.maximum_filter1d, fastpool.maximum_filter),
+    (compat.minimum_filter1d, fastpool.minimum_filter),
+    (compat.uniform_filter1d, fastpool.uniform_filter),
+]
+
+
+@pytest.mark.parametrize(("along", "whole_filter"), FILTERS_1D)
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_filters_along_one_axis(along, whole_filter, axis):
+    image = np.random.default_rng(6).integers(0, 200, (9, 11, 5)).astype(np.uint8)
+    sizes = [1, 1, 1]
+    sizes[axis] = 4
+    expected = whole_filter(image, sizes, mode="constant", cval=7)
+    assert_same(along(image, 4, axis, mode="constant", cval=7), expected)
+    assert_same(along(image, 4, axis, np.float64), whole_filter(image, sizes, output=np.float64))
+
+
+@pytest.mark.parametrize("name", ["maximum_filter1d", "minimum_filter1d", "uniform_filter1d"])
+def test_filters_beside_scipy(name):
+    ndimage = pytest.importorskip("scipy.ndimage")
+    line = np.arange(24.0).reshape(4, 6) ** 2 % 64  # whose means of four are exact
+    for axis, origin in ((0, 0), (1, 1), (-1, -2)):
+        expected = getattr(ndimage, name)(line, 4, axis, mode="nearest", origin=origin)
+        assert_same(getattr(compat, name)(line, 4, axis, mode="nearest", origin=origin), expected)
