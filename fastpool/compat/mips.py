@@ -196,8 +196,9 @@ def downsample_segmentation(
     Notes
     -----
     Every factor counts labels. Of labels that are equally frequent, the one whose first cell comes
-    first wins; the original takes the last cell of a 2 x 2 block of four labels, and the first cell
-    of a block, uncounted, for factors that are no powers of two. Floats are strided, as there.
+    first wins. The original takes the last cell of a 2 x 2 block of four labels, the second of two
+    that cross, and the first cell of a block, uncounted, for factors that are no powers of two.
+    Floats are strided, as there.
 
     Examples
     --------
@@ -223,7 +224,8 @@ def _levels(
 ) -> list[np.ndarray]:
     """Further levels of an array."""
     level = np.asarray(array)
-    factors = tuple(factor)
+    # The original takes 2.0 for 2, as quotients of resolutions are.
+    factors = tuple(int(size) if size == int(size) else size for size in factor)
     if len(factors) > level.ndim:
         # Trailing factors of 1 are how users of the original write "and nothing else".
         if any(size != 1 for size in factors[level.ndim :]):

@@ -140,6 +140,14 @@ def test_floats_as_labels_are_strided():
     assert_same(found, image[::2, ::2].copy())
 
 
+def test_factors_that_are_floats():
+    image = np.arange(16).reshape(4, 4)
+    (found,) = compat.downsample_with_max_pooling(image, (2.0, 2.0))
+    assert_same(found, image[1::2, 1::2].copy())
+    with pytest.raises(TypeError, match="factors"):
+        compat.downsample_with_max_pooling(image, (1.5, 2))
+
+
 def test_more_factors_than_axes():
     image = np.arange(16).reshape(4, 4)
     (found,) = compat.downsample_with_max_pooling(image, (2, 2, 1, 1))
