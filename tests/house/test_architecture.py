@@ -19,6 +19,7 @@ ARROWS = {
     "dispatch": {"backends", "rules", "process"},
     "api": {"dispatch", "backends", "rules", "process"},
     "filters": {"api", "dispatch", "backends", "rules"},
+    "compat": {"api", "filters"},
     "interop": {"", "api", "dispatch", "backends", "rules", "process"},
     "cli": {"", "api", "dispatch", "backends", "rules", "process"},
 }
