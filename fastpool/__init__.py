@@ -55,6 +55,7 @@ from .api.norms import (
     lppool3d,
     lppool3d_backward,
 )
+from .api.pyramid import pyramid
 from .api.warmup import warmup
 from .backends.protocol import BackendUnavailable
 from .dispatch.defaults import set_default_backend, use_backend
@@ -111,6 +112,7 @@ __all__ = [
     "modepool1d",
     "modepool2d",
     "modepool3d",
+    "pyramid",
     "set_default_backend",
     "sumpool1d",
     "sumpool2d",

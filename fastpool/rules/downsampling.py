@@ -93,7 +93,7 @@ def understood(
     check_choice(NAME, "boundary", boundary, BOUNDARIES)
     check_flag(NAME, "skipna", skipna)
     operation, floats = METHODS[str(method)], dtype.kind not in "iub"
-    wanted = _factors(factors, axes, shape)
+    wanted = factors_of(factors, axes, shape)
     least = integer(NAME, "min_count", min_count, 0)
     number, nan = (None, False) if nodata is None else _nodata(nodata, dtype)
     nan = nan or (bool(skipna) and floats)
@@ -120,7 +120,7 @@ def understood(
     return Blocks(shape, dtype, operation, clipped, outputs, made, missing, filled, lacking)
 
 
-def _factors(factors: object, axes: object, shape: tuple[int, ...]) -> tuple[int, ...]:
+def factors_of(factors: object, axes: object, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The factor of each axis, 1 for those that are kept."""
     count, given = len(shape), entries(factors)
     if axes is None:

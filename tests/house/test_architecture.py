@@ -19,7 +19,7 @@ ARROWS = {
     "dispatch": {"backends", "rules", "process"},
     "api": {"dispatch", "backends", "rules", "process"},
     "interop": {"", "api", "dispatch", "backends", "rules", "process"},
-    "cli": {"", "api", "dispatch", "backends", "rules", "process"},
+    "cli": {"", "interop", "api", "dispatch", "backends", "rules", "process"},
 }
 # Those above the backends know what a backend is, and no more: the table finds them by name.
 PROTOCOL = "fastpool.backends.protocol"
