@@ -209,11 +209,11 @@ class TestEarlyEnd:
 
         return set_up
 
-    ARGUMENTS = "--factors", 1, 1, "--memory", "1kB"
+    ARGUMENTS = "--factors", 1, 1, "--memory", "100kB"
 
     @pytest.fixture(autouse=True)
     def large(self):
-        np.save("large.npy", np.tile(IMAGE, (8, 1)))  # some regions, of tiles too
+        np.save("large.npy", np.tile(IMAGE, (40, 30)))  # some regions, of tiles too
 
     def test_ctrl_c(self, output, ending, capsys):
         def interrupt():
@@ -445,7 +445,7 @@ def test_memory(name):
     large[::64] = 1
     del large
     before = peak()
-    run("large.npy", "large.NAME")
+    run("large.npy", "second.NAME")
     print(peak() - before)
     """.replace("FOLDER", repr(os.getcwd())).replace("NAME", name)
     grown = float(run(code, FASTPOOL_BACKEND="numpy"))

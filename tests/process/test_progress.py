@@ -34,7 +34,6 @@ def test_a_terminal_has_a_bar(monkeypatch):
     assert 18 <= len(drawn) <= 21  # a tenth of a second apart
     assert all(len(text) <= 79 for text in drawn)
     assert drawn[-1].startswith("shrink [" + "#" * 30 + "] 100%  0 s left")
-    assert "] 50%" in "".join(drawn)
-    assert "  1 s left" in "".join(drawn)
+    assert any("]  49%  1 s left" in text for text in drawn)
     assert stream.getvalue().endswith("\n")
     assert stream.getvalue().count("\n") == 1

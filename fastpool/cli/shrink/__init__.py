@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ...process.progress import Bar
 from ...rules.arrays import data_type
 from ...rules.levels import plan_levels
 from . import files
-from .files import Work
+from .files import File, Work, Write
 
 _FAILED, _INTERRUPTED = 2, 130
 
@@ -79,7 +79,13 @@ def _run(options: argparse.Namespace, bar: Bar) -> None:
     if not target.absolute().parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent}")
     write = files.writer(target)
-    source = files.reader(Path(options.input))
+    with closing(files.reader(Path(options.input))) as source:
+        _shrink(options, bar, source, target, write)
+
+
+def _shrink(
+    options: argparse.Namespace, bar: Bar, source: File, target: Path, write: Write
+) -> None:
     axes = None if options.axes is None else [_axis(axis, source.axes) for axis in options.axes]
     factors = options.factors[0] if len(options.factors) == 1 else options.factors
     if options.levels is not None:

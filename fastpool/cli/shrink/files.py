@@ -35,6 +35,9 @@ class File(Source, Protocol):
     def kept(self) -> dict[str, Any]:
         """What a file of the same format takes over, by names of its own."""
 
+    def close(self) -> None:
+        """Let go of the file."""
+
     def notes(self) -> Iterator[str]:
         """What is in the file that will not be in another one, in words."""
 

@@ -21,12 +21,9 @@ class Npy:
 
     def __init__(self, path: Path) -> None:
         try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except ValueError as error:
-            if path.stat().st_size and "mmap" in str(error):  # an empty array, or a file cut off
-                array = np.load(path, allow_pickle=False)
-            else:
-                raise ValueError(f"{path} is no array in a file of NumPy: {error}") from None
+            array = _loaded(path)
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{path} is no array in a file of NumPy: {error}") from None
         self.shape, self.dtype = array.shape, array.dtype
         self.in_columns = array.flags.fnc
         self._path, self._offset = path, getattr(array, "offset", 0)
@@ -36,6 +33,9 @@ class Npy:
         # A mapping of its own for each region: what was read before is no longer in memory.
         mapped = _mapped(self._path, "r", self._offset, self.shape, self.dtype, self.in_columns)
         return np.asarray(mapped[region])
+
+    def close(self) -> None:
+        """Nothing is open between two regions."""
 
     def notes(self) -> Iterator[str]:
         """There is nothing in it but the array."""
@@ -66,6 +66,17 @@ def write(path: Path, work: Work) -> None:
     grid = work.grid([1] * len(axes), axes if in_columns else axes[::-1])
     for region, cells in work.regions(grid):
         _mapped(path, "r+", offset, shape, dtype, in_columns)[region] = cells
+
+
+def _loaded(path: Path) -> np.ndarray:
+    """The array of a file, mapped into memory unless it has no cell."""
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "mmap" not in str(error):
+            raise
+        array = np.load(path, allow_pickle=False)
+    return array
 
 
 def _mapped(

@@ -50,6 +50,10 @@ class Tiff:
         mapped = np.memmap(self._path, dtype, "r", self._offset, self.shape)
         return mapped[region].view(np.ndarray)
 
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
     def notes(self) -> Iterator[str]:
         """What tifffile knows of the file, and no other TIFF will say."""
         file, page = self._file, self.page

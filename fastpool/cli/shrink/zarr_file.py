@@ -37,6 +37,9 @@ class Zarr:
     def __getitem__(self, region: Region) -> Any:
         return self.array[region]
 
+    def close(self) -> None:
+        """Zarr opens each chunk by itself."""
+
     def notes(self) -> Iterator[str]:
         """Attributes that may say how large a cell is."""
         if self.kept:
