@@ -4,7 +4,6 @@ import itertools
 import math
 
 import numpy as np
-
 from support.oracle import rounded_quotient, summed, sums_in
 
 
@@ -98,7 +97,7 @@ def downsample(
     output, few = np.zeros(shape, result), np.zeros(shape, bool)
     least = min_count if method in ("sum", "any", "all") else max(min_count, 1)
     nan = x.dtype.kind not in "iub" and (skipna or (nodata is not None and is_nan(nodata)))
-    fill = nodata if nodata is not None else np.nan if nan else 0
+    fill = np.nan if nan and (nodata is None or is_nan(nodata)) else 0 if nodata is None else nodata
     for block in np.ndindex(*shape):
         starts = [o * f for o, f in zip(block, whole, strict=True)]
         ends = [min(s + f, n) for s, f, n in zip(starts, whole, x.shape, strict=True)]
