@@ -1,5 +1,6 @@
 """fastpool: exact and fast pooling for NumPy arrays on the CPU."""
 
+from . import interop as interop
 from .api.adaptive import (
     adaptive_avgpool1d,
     adaptive_avgpool1d_backward,

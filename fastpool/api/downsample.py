@@ -14,6 +14,7 @@ from ..rules.arrangement import memory_order
 from ..rules.arrays import Storage, data_type
 from ..rules.downsampling import NAME
 from ..rules.masks import as_array
+from . import guests
 from .execute import plain
 from .reducing import Task, planned, write
 from .types import BackendName
@@ -139,6 +140,11 @@ def downsample(
     >>> fastpool.downsample([[1.0, np.nan], [4.0, 5.0]], (2, 1), skipna=True)
     array([[2.5, 5. ]])
     """
+    if type(x) is not np.ndarray:
+        guest = guests.host_of(NAME, ("x",), (x,), out)
+        if guest is not None:
+            given = factors, method, axes, boundary, skipna, nodata, min_count, dtype
+            return guest.load().downsample(x, given, backend)
     masked = isinstance(x, np.ma.MaskedArray)
     inputs = _inputs(x, min_count)
     result = None if dtype is None else data_type(NAME, "dtype", dtype)
@@ -164,6 +170,26 @@ def downsample(
         return made[0]
     with np.errstate(over="ignore"):  # NumPy's own default is too large for float16
         return np.ma.MaskedArray(made[0], made[1], fill_value=_fill_value(x, made[0]))
+
+
+def understood(x: Any, given: tuple[Any, ...]) -> tuple[downsampling.Blocks, tuple[Any, ...]]:
+    """What a call means for an array of another library, and the arguments with the dtype as such.
+
+    Of the array it asks for nothing but the shape and NumPy's dtype.
+    """
+    dtype = given[-1]
+    result = None if dtype is None else data_type(NAME, "dtype", dtype)
+    arguments = *given[:-1], result
+    return downsampling.understood(tuple(x.shape), x.dtype, False, *arguments), arguments
+
+
+def downsampled(x: Any, given: tuple[Any, ...], backend: Any) -> Any:
+    """`downsample` of an array and all its arguments in their order."""
+    factors, method, axes, boundary, skipna, nodata, min_count, dtype = given
+    return downsample(
+        x, factors, method, axes=axes, boundary=boundary, skipna=skipna, nodata=nodata,
+        min_count=min_count, dtype=dtype, backend=backend,
+    )  # fmt: skip
 
 
 def _inputs(x: Any, min_count: object) -> tuple[np.ndarray, ...]:

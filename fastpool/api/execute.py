@@ -24,6 +24,7 @@ from ..process import log
 from ..rules import arrays, calls
 from ..rules.arrays import Storage, storage_of
 from ..rules.call import Call, Function
+from . import guests
 
 
 class PoolResult(NamedTuple):
@@ -95,13 +96,16 @@ def execute(
     out, backend
         As the user gave them.
     """
-    chosen = defaults.resolve(function.name, backend)
     if not (type(inputs[0]) is type(inputs[-1]) is np.ndarray):
+        guest = guests.host_of(function.name, function.inputs, inputs, out)
+        if guest is not None:
+            return guest.load().answer(function, inputs, arguments, backend)
         inputs = arrays.as_arrays(function.name, function.inputs, inputs)
+    chosen = defaults.resolve(function.name, backend)
     key = _key(function, chosen, inputs, arguments, out)
     task = _tasks.get(key)
     if task is None:
-        task = _new_task(_understand(function, inputs, arguments), chosen, inputs, out)
+        task = _new_task(understand(function, inputs, arguments), chosen, inputs, out)
         if key is not None:
             _keep(key, task)
     return _run(task, inputs, out)
@@ -221,10 +225,11 @@ def _facts(out: Any) -> Hashable:
     return None
 
 
-def _understand(
-    function: Function, inputs: tuple[np.ndarray, ...], arguments: tuple[Any, ...]
-) -> Call:
-    """The call of a function, once its arrays are known to be right."""
+def understand(function: Function, inputs: tuple[Any, ...], arguments: tuple[Any, ...]) -> Call:
+    """The call of a function, once its arrays are known to be right.
+
+    Of these it asks for nothing but the shape and NumPy's dtype.
+    """
     name, first = function.name, inputs[0]
     make = _MAKERS[function.part, function.operation.picks_cell, function.adaptive]
     arrays.check_dtype(name, function.inputs[0], first.dtype)
