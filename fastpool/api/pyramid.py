@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..rules.arrays import data_type
-from ..rules.levels import Factors, plan_levels
+from ..rules.levels import Factors, by_dim, plan_levels
 from ..rules.masks import as_array
-from .downsample import downsample
+from . import guests
+from .downsample import Boundary, Method, downsample
 from .types import BackendName
 
 
@@ -19,10 +20,10 @@ def pyramid(
     x: Any,
     factors: Factors | Sequence[Factors] = 2,
     levels: SupportsIndex | None = None,
-    method: str = "mean",
+    method: Method = "mean",
     *,
     axes: Any = None,
-    boundary: str = "partial",
+    boundary: Boundary = "partial",
     skipna: bool = False,
     nodata: Any = None,
     min_count: int = 1,
@@ -38,7 +39,8 @@ def pyramid(
     Parameters
     ----------
     x : array_like
-        An array of any number of axes, in any order in memory, as `downsample` takes it.
+        An array of any number of axes, in any order in memory, as `downsample` takes it. Tensors,
+        JAX arrays, Dask arrays and DataArrays have levels of their own kind.
     factors : int, sequence of int, or sequence of these for each level
         By how much an axis shrinks from a level to the next, as in `downsample`. A sequence of
         sequences has the factors of each level, for volumes whose slices lie far apart:
@@ -89,6 +91,10 @@ def pyramid(
     >>> [level.shape for level in fastpool.pyramid(volume, [(1, 2, 2), (2, 2, 2)])]
     [(50, 200, 200), (50, 100, 100), (25, 50, 50)]
     """
+    guest = guests.guest_of(x)
+    if guest is not None:
+        options = axes, boundary, skipna, nodata, min_count, dtype, backend
+        return _of_guest(guest.load(), x, factors, levels, method, *options)
     masked = isinstance(x, np.ma.MaskedArray)
     if not masked:
         x = as_array("pyramid", "x", x)
@@ -102,4 +108,33 @@ def pyramid(
         # Slab by slab, so that a slab's further levels find it in the cache, takes 1.1 to 1.2 of
         # the time on 2 cores: levels 2 to 5 together take an eighth of it, and more calls more.
         made.append(downsample(made[-1], level.factors, **level.options, backend=backend))
+    return made
+
+
+def _of_guest(
+    adapter: Any, x: Any, factors: Any, levels: Any, method: Any, *options: Any
+) -> list[Any]:
+    """The levels of an array of another library, made by its own pyramid, or one by one."""
+    axes, boundary, skipna, nodata, min_count, dtype, backend = options
+    if hasattr(adapter, "pyramid"):
+        own: list[Any] = adapter.pyramid(
+            x, factors, levels, method, axes=axes, boundary=boundary, skipna=skipna,
+            nodata=nodata, min_count=min_count, dtype=dtype, backend=backend,
+        )  # fmt: skip
+        return own
+    if hasattr(x, "dims"):
+        factors = by_dim("pyramid", x.dims, factors)
+    # What dtype the array has, its adapter knows: it refuses what does not go with it.
+    planned = plan_levels(
+        "pyramid", tuple(x.shape), np.dtype(np.float64), factors, levels, "max", axes=axes,
+        boundary=boundary,
+    )  # fmt: skip
+    made = [x]
+    for level in planned:
+        missing = nodata if len(made) == 1 or method not in ("any", "all") else None
+        found = downsample(
+            made[-1], level.factors, method, boundary=boundary, skipna=skipna, nodata=missing,
+            min_count=min_count, dtype=dtype, backend=backend,
+        )  # fmt: skip
+        made.append(found)
     return made

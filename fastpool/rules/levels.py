@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
 import numpy as np
 
 from . import downsampling
-from .arguments import entries, integer
+from .arguments import entries, integer, shown
 
 Factors: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
 
@@ -101,6 +101,19 @@ def per_level(factors: Any) -> bool:
     """Whether factors are given for each level: a sequence of sequences."""
     found = entries(factors)
     return found is not None and any(entries(entry) is not None for entry in found)
+
+
+def by_dim(name: str, dims: Sequence[Any], factors: Any) -> Any:
+    """Factors that may be given by the names of axes, as one for each axis."""
+    found = entries(factors)
+    if found is not None:
+        return [by_dim(name, dims, entry) for entry in found]
+    if not isinstance(factors, Mapping):
+        return factors
+    unknown = [dim for dim in factors if dim not in dims]
+    if unknown:
+        raise ValueError(f"{name}: factors names {shown(unknown)}, and x has dims {tuple(dims)}")
+    return [factors.get(dim, 1) for dim in dims]
 
 
 def _divides(factors: tuple[int, ...], shape: tuple[int, ...]) -> bool:

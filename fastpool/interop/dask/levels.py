@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
@@ -9,13 +10,10 @@ import dask.array as da
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ...api.regions import of_cells
 from ...api.types import BackendName
-from ...dispatch import defaults
-from ...process.threads import one_thread
 from ...rules.arrays import data_type
-from ...rules.levels import Factors, Level, plan_levels
-from .halo import known
+from ...rules.levels import Factors, plan_levels
+from .blocks import downsample
 
 
 def pyramid(
@@ -34,9 +32,9 @@ def pyramid(
 ) -> list[Any]:
     """All levels of a pyramid of a Dask array, as those of `fastpool.pyramid`, to the bit.
 
-    Nothing is computed. The chunks of a level are whole blocks of the one before, and small ones
-    are joined, so that those of all levels are about as large as the largest of `x`. To compute
-    several levels in one go reads `x` once: ``dask.compute(*levels)``.
+    Nothing is computed. The chunks of a level are joined again, so that those of all levels have
+    about as many cells as the largest of `x`. To compute several levels in one go reads `x` once:
+    ``dask.compute(*levels)``.
 
     Parameters
     ----------
@@ -63,65 +61,45 @@ def pyramid(
     >>> [level.chunks[0] for level in pyramid(x, levels=3)]
     [(300, 300, 300, 100), (300, 200), (250,), (125,)]
     """
-    x = known("pyramid", "x", x)
+    x = x if isinstance(x, da.Array) else da.asarray(x)
+    if any(np.isnan(size) for size in x.shape):
+        raise ValueError("pyramid: x has chunks of unknown sizes; compute_chunk_sizes() finds them")
     result = None if dtype is None else data_type("pyramid", "dtype", dtype)
     planned = plan_levels(
-        "pyramid", x.shape, x.dtype, factors, levels, method, axes=axes, boundary=boundary,
+        "pyramid", x.shape, x.dtype, factors, levels, method,
+        masked=isinstance(x._meta, np.ma.MaskedArray), axes=axes, boundary=boundary,
         skipna=skipna, nodata=nodata, min_count=min_count, result=result,
     )  # fmt: skip
-    chosen = defaults.resolve("pyramid", backend)
     sides = [max(sizes, default=1) for sizes in x.chunks]
     made = [x]
     for level in planned:
-        made.append(_shrunk(made[-1], level, sides, chosen))
+        given = (
+            level.factors, method, None, boundary, skipna, level.nodata, min_count, result
+        )  # fmt: skip
+        found = downsample(made[-1], given, backend)
+        # Chunks are joined when they are small: eight times less is moved than before.
+        made.append(found.rechunk(_fewer(found.chunks, sides)))
     return made
 
 
-def _shrunk(x: Any, level: Level, sides: Sequence[int], backend: Any) -> Any:
-    """A level, of chunks up to so long that they are whole blocks of the one before."""
-    chunks = tuple(
-        _joined(sizes, factor, length, side)
-        for sizes, factor, length, side in zip(
-            x.chunks, level.factors, level.shape, sides, strict=True
-        )
-    )
-    reached = tuple(
-        _reached(along, factor, size)
-        for along, factor, size in zip(chunks, level.factors, x.shape, strict=True)
-    )
-    # What "trim" leaves out is in no chunk.
-    kept = x[tuple(slice(sum(along)) for along in reached)].rechunk(reached)
-    meta = np.empty((0,) * x.ndim, level.result)
-    return da.map_blocks(_on_chunk, kept, level, backend, chunks=chunks, meta=meta, token="pyramid")
+def _fewer(chunks: Sequence[tuple[int, ...]], sides: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Chunks joined to such sides, and on to as many cells where an axis has chunks of few."""
+    found = [_joined(sizes, side) for sizes, side in zip(chunks, sides, strict=True)]
+    most = [max(sizes, default=1) for sizes in found]
+    for axis, sizes in enumerate(found):
+        room = math.prod(sides) // max(1, math.prod(most))
+        if room > 1:
+            found[axis] = _joined(sizes, most[axis] * room)
+            most[axis] = max(found[axis], default=1)
+    return tuple(found)
 
 
-def _on_chunk(cells: np.ndarray, level: Level, backend: BackendName) -> np.ndarray:
-    with one_thread():
-        return of_cells(level, cells, backend)
-
-
-def _joined(sizes: Sequence[int], factor: int, length: int, side: int) -> tuple[int, ...]:
-    """Chunks of a level: those that begin in a chunk of the one before, joined up to a side."""
+def _joined(sizes: Sequence[int], side: int) -> tuple[int, ...]:
+    """Chunks in a row joined, up to a side."""
     found: list[int] = []
-    before = end = 0
     for size in sizes:
-        end += size
-        stop = min(-(-end // factor), length)
-        if stop == before:
-            continue
-        if found and found[-1] + stop - before <= side:
-            found[-1] += stop - before
+        if found and found[-1] + size <= side:
+            found[-1] += size
         else:
-            found.append(stop - before)
-        before = stop
-    return tuple(found) or (0,)
-
-
-def _reached(chunks: Sequence[int], factor: int, size: int) -> tuple[int, ...]:
-    """The cells of each chunk's blocks."""
-    found, begin = [], 0
-    for chunk in chunks:
-        stop = min(begin + chunk * factor, size)
-        found.append(stop - begin)
-        begin = stop
+            found.append(size)
     return tuple(found)
