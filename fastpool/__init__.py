@@ -56,6 +56,7 @@ from .api.norms import (
     lppool3d,
     lppool3d_backward,
 )
+from .api.pyramid import pyramid
 from .api.warmup import warmup
 from .backends.protocol import BackendUnavailable
 from .dispatch.defaults import set_default_backend, use_backend
@@ -118,6 +119,7 @@ __all__ = [
     "modepool2d",
     "modepool3d",
     "peaks",
+    "pyramid",
     "set_default_backend",
     "sumpool1d",
     "sumpool2d",

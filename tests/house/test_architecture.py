@@ -21,7 +21,7 @@ ARROWS = {
     "filters": {"api", "dispatch", "backends", "rules"},
     "compat": {"api", "filters"},
     "interop": {"", "api", "dispatch", "backends", "rules", "process"},
-    "cli": {"", "api", "dispatch", "backends", "rules", "process"},
+    "cli": {"", "interop", "api", "dispatch", "backends", "rules", "process"},
 }
 # Those above the backends know what a backend is, and no more: the table finds them by name.
 PROTOCOL = "fastpool.backends.protocol"

@@ -11,6 +11,7 @@ from ...rules.operation import NORM
 from .blocks import downsample as downsample
 from .forward import pooled
 from .halo import known
+from .levels import pyramid as pyramid
 from .norms import gradient_of, norms_of
 from .scatter import scattered
 from .spread import spread
