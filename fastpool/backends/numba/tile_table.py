@@ -1,0 +1,27 @@
+"""What the kernel of tiles must know of a call; see `table`."""
+
+from __future__ import annotations
+
+from .table import Layout
+
+TILING = Layout(
+    """
+    TILE_BYTES TILE_COUNT TILE_FROM TILE_TO TILE_GROUPS TILE_GROUP_FROM TILE_GROUP_TO
+    TILE_SLICES_INSIDE TILE_ROWS_INSIDE TILE_CELLS_INSIDE TILE_AHEAD
+    TILE_ROWS
+    """
+)
+(
+    TILE_BYTES,  # of a cell
+    TILE_COUNT,  # tiles of a row that are reduced in vectors, or channels of one tile
+    TILE_FROM,  # cells from one of them to the next, in the input and in the output
+    TILE_TO,
+    TILE_GROUPS,  # channels of a row, or tiles: vectors hold cells of one of these
+    TILE_GROUP_FROM,
+    TILE_GROUP_TO,
+    TILE_SLICES_INSIDE,  # of a tile
+    TILE_ROWS_INSIDE,
+    TILE_CELLS_INSIDE,  # of a row of a tile
+    TILE_AHEAD,  # cells from what is read to what is fetched meanwhile
+    TILE_ROWS,  # the address of the function for some rows
+) = TILING.places
