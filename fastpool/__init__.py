@@ -25,6 +25,7 @@ from .api.average import (
     sumpool2d,
     sumpool3d,
 )
+from .api.downsample import downsample
 from .api.execute import PoolResult
 from .api.extremes import (
     maxpool1d,
@@ -85,6 +86,7 @@ __all__ = [
     "avgpool2d_backward",
     "avgpool3d",
     "avgpool3d_backward",
+    "downsample",
     "lppool1d",
     "lppool1d_backward",
     "lppool2d",

@@ -157,7 +157,10 @@ def _planned(task: Task) -> Plan:
     elif chosen == defaults.AUTO:
         plan, final = economy.choose(call, task.storages)
     else:
-        plan = table.load(chosen).plan(call, task.storages)
+        loaded = table.load(chosen)
+        if not loaded.answers(call):
+            loaded = table.load(table.PLAIN)
+        plan = loaded.plan(call, task.storages)
     if final:
         shape, dtype = call.geometry.input_shape, call.dtype
         log.debug("%s of %s %s: %s", call.name, shape, dtype, plan.reason)
@@ -173,11 +176,9 @@ def _key(
     out: Any,
 ) -> Hashable:
     """What tells calls apart; None for one that is understood anew each time."""
-    kinds: Any = tuple(map(type, arguments))
-    if not _PLAIN.issuperset(kinds):
-        kinds = tuple(map(_kind, arguments))
-        if None in kinds:
-            return None
+    kinds = plain(arguments)
+    if kinds is None:
+        return None
     facts = None
     if out is not None:
         facts = _facts(out)
@@ -189,6 +190,15 @@ def _key(
         return key
     codes = inputs[1]
     return key, codes.shape, codes.strides, codes.dtype
+
+
+def plain(arguments: tuple[Any, ...]) -> Any:
+    """The types of arguments that a table can tell apart, or None."""
+    kinds: Any = tuple(map(type, arguments))
+    if _PLAIN.issuperset(kinds):
+        return kinds
+    kinds = tuple(map(_kind, arguments))
+    return None if None in kinds else kinds
 
 
 def _kind(value: object, depth: int = 0) -> Any:
