@@ -29,7 +29,7 @@ from .picks import CheckedPlan, PickSetup
 from .plan import Copied, Plan
 from .scatter import ScatterSetup
 from .sums import plan_sums
-from .tiles import TilePlan, counts_in_tiles
+from .tiles import TilePlan, fits_tiles
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
     raise ImportError("NUMBA_DISABLE_JIT is set, and vectors exist in compiled code alone")
@@ -166,10 +166,12 @@ class SummedPlan(Plan):
 @lru_cache(maxsize=1024)
 def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
     """How to answer a call."""
+    if fits_tiles(call):
+        return TilePlan(call, storages)
     if call.division is not None:
         return plan_sums(call, storages)
     if call.part == "forward":
-        return (TilePlan if counts_in_tiles(call) else ForwardPlan)(call, storages)
+        return ForwardPlan(call, storages)
     made = ScatterPlan(call, storages)
     sums = call.part == "backward" and (is_half(call.dtype) or call.dtype.kind == "b")
     if sums and not made.rounds:
@@ -181,7 +183,8 @@ def answers(call: Call) -> bool:
     """Whether there are kernels for a call."""
     operation = call.operation
     floats = operation.counts and call.dtype.kind not in "iub"
-    return not (operation.ranks or operation.truth or floats or call.missing is not None)
+    special = operation.ranks or operation.truth or floats or call.missing is not None
+    return not special or fits_tiles(call)
 
 
 def ready(plan: AnyPlan) -> bool:

@@ -6,11 +6,31 @@ from functools import reduce
 
 from llvmlite import ir
 
+from .valid import alike, is_float, is_nan, is_zero
+
 # Up to so many taps a value that is there twice has won.
 FEW = 4
 
 
-def most_frequent(builder, taps, present, truth):
+def labels_of(builder, taps, x, half):
+    """Integers that are equal where cells are: truth values, zeros of both signs, and NaNs are."""
+    if x.order.truth:
+        zero = alike(taps[0], 0)
+        return [builder.zext(builder.icmp_unsigned("!=", tap, zero), tap.type) for tap in taps]
+    if not (half or is_float(x)):
+        return taps
+    width = x.element.bitwidth
+    kind = ir.VectorType(ir.IntType(width), x.lanes)
+    zero, nan = ir.Constant(kind, None), ir.Constant(kind, [-1] * x.lanes)
+    found = []
+    for tap in taps:
+        bits = builder.bitcast(tap, kind)
+        bits = builder.select(is_zero(builder, tap, x, half), zero, bits)
+        found.append(builder.select(is_nan(builder, tap, half), nan, bits))
+    return found
+
+
+def most_frequent(builder, taps, labels, present):
     """Of each lane the value that most taps have; of several the one whose first tap comes first.
 
     Parameters
@@ -18,16 +38,12 @@ def most_frequent(builder, taps, present, truth):
     builder : IRBuilder
         What writes the code.
     taps : list
-        Vectors of integers.
+        Vectors of cells.
+    labels : list
+        For each of them integers, by which they are compared.
     present : list or None
-        For each tap the lanes in which it counts.
-    truth : bool
-        Whether integers are truth values, of which all but 0 are equal.
+        For each tap the lanes in which it is valid; None if it is in all.
     """
-    labels = taps
-    if truth:
-        zero = ir.Constant(taps[0].type, None)
-        labels = [builder.zext(builder.icmp_unsigned("!=", tap, zero), tap.type) for tap in taps]
 
     def same(first, second):
         mask = builder.icmp_unsigned("==", labels[first], labels[second])
@@ -40,7 +56,7 @@ def most_frequent(builder, taps, present, truth):
             best = builder.select(again, taps[number], best)
         return best
     # How many taps from a tap on have its value: less from its second tap on than from its first.
-    one, none = ir.Constant(taps[0].type, [1] * taps[0].type.count), ir.Constant(taps[0].type, None)
+    one, none = alike(labels[0], 1), alike(labels[0], 0)
     best = most = None
     for number, tap in enumerate(taps):
         count = one
