@@ -10,12 +10,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..rules.arrangement import Arrangement, arranged
+from ..rules.arrangement import Arrangement, arranged, splits
 from ..rules.call import Call, Function
 from ..rules.downsampling import NAME, Blocks
 from ..rules.operation import ANY, AVERAGE, MAXIMUM, MINIMUM, MODE
 from ..rules.sums import Division
 from .execute import execute_call
+
+
+class Piece(NamedTuple):
+    """Blocks that a backend reduces in one call.
+
+    Attributes
+    ----------
+    cells, windows : tuple
+        Where they stand in x, and in the result.
+    arrangement : Arrangement
+        How these are seen.
+    call : Call
+        What is asked of the backend.
+    """
+
+    cells: tuple[Any, ...]
+    windows: tuple[Any, ...]
+    arrangement: Arrangement
+    call: Call
 
 
 class Task(NamedTuple):
@@ -25,23 +44,50 @@ class Task(NamedTuple):
     ----------
     blocks : Blocks
         What is asked for.
-    arrangement : Arrangement or None
-        How the arrays are seen; None if nothing is computed.
-    call : Call or None
-        What is asked of a backend then.
+    pieces : tuple of Piece
+        How it is computed; none if there is nothing to compute.
     """
 
     blocks: Blocks
-    arrangement: Arrangement | None
-    call: Call | None
+    pieces: tuple[Piece, ...]
 
 
 def planned(blocks: Blocks, strides: Sequence[tuple[int, ...]]) -> Task:
     """How blocks of arrays with these strides are reduced: of x, of a mask, of the result."""
-    if 0 in blocks.outputs or blocks.operation is None:
-        return Task(blocks, None, None)
-    arrangement = arranged(blocks, strides)
-    return Task(blocks, arrangement, _call(blocks, arrangement))
+    if 0 in blocks.outputs or blocks.operation is None or blocks.filled:
+        return Task(blocks, ())
+    split = splits(blocks, strides[0])
+    if split is None:
+        return Task(blocks, (_piece(blocks, strides, (...,), (...,), None),))
+    size, factor, before = blocks.shape[split], blocks.factors[split], (slice(None),) * split
+    full, pieces = size // factor, list[Piece]()
+    for first, count in ((0, full), (full, blocks.outputs[split] - full)):
+        if count:
+            low, high = first * factor, min((first + count) * factor, size)
+            part = replace(
+                blocks,
+                shape=_changed(blocks.shape, split, high - low),
+                outputs=_changed(blocks.outputs, split, count),
+            )
+            cells, windows = slice(low, high), slice(first, first + count)
+            whole = split if count == full else None
+            pieces.append(_piece(part, strides, (*before, cells), (*before, windows), whole))
+    return Task(blocks, tuple(pieces))
+
+
+def _changed(numbers: tuple[int, ...], place: int, number: int) -> tuple[int, ...]:
+    return (*numbers[:place], number, *numbers[place + 1 :])
+
+
+def _piece(
+    blocks: Blocks,
+    strides: Sequence[tuple[int, ...]],
+    cells: tuple[Any, ...],
+    windows: tuple[Any, ...],
+    split: int | None,
+) -> Piece:
+    arrangement = arranged(blocks, strides, split)
+    return Piece(cells, windows, arrangement, _call(blocks, arrangement))
 
 
 def _call(blocks: Blocks, arrangement: Arrangement) -> Call:
@@ -64,49 +110,42 @@ def write(
     task: Task, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...], backend: Any
 ) -> None:
     """Fill the outputs: the result, and for a masked array its mask."""
-    blocks, call = task.blocks, task.call
+    blocks = task.blocks
     if blocks.operation is None:
         steps = tuple(slice(None, None, each) for each in blocks.factors)
         ends = tuple(map(slice, blocks.outputs))
         for array, output in zip(inputs, outputs, strict=False):
             output[...] = array[steps][ends]
-    if len(outputs) == 2 and (blocks.operation is None) == (len(inputs) == 1):
-        outputs[1][...] = False
-    if call is None:
-        return
-    if blocks.filled:
+    elif blocks.filled and outputs[0].size:
         _write_filled(task, inputs[0], outputs[0], backend)
-        return
-    _run(task, call, inputs, outputs, backend)
+    masks = blocks.operation is None and len(inputs) == 2
+    for piece in task.pieces:
+        masks = piece.call.masks
+        cells = [array[piece.cells] for array in inputs]
+        _run(piece, cells, [array[piece.windows] for array in outputs], backend)
+    if len(outputs) == 2 and not masks:
+        outputs[1][...] = False
 
 
 def _run(
-    task: Task,
-    call: Call,
-    inputs: tuple[np.ndarray, ...],
-    outputs: tuple[np.ndarray, ...],
-    backend: Any,
+    piece: Piece, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], backend: Any
 ) -> None:
-    """Have a backend reduce all blocks."""
-    arrangement = task.arrangement
-    assert arrangement is not None
-    x, output = inputs[0], outputs[0]
-    result = call.results[0][1]
+    """Have a backend reduce the blocks of a piece."""
+    call, seen = piece.call, piece.arrangement.seen
+    x, output, result = inputs[0], outputs[0], call.results[0][1]
     if x.dtype.itemsize == 1 and x.dtype != call.dtype:
         x = x.view(call.dtype)
+    made = output
     if output.dtype != result:  # a bool that is made as a byte
-        output = output.view(result)
-    seen = arrangement.seen
-    read, written = arrangement.geometry.input_shape, arrangement.geometry.output_shape
-    arrays_in = (seen(x, read), *(seen(each, read) for each in inputs[1:]))
-    target: Any = seen(output, written)
+        made = output.view(result)
+    read, written = call.geometry.input_shape, call.geometry.output_shape
+    arrays = (seen(x, read), *(seen(each, read) for each in inputs[1:]))
+    target: Any = seen(made, written)
     if call.masks:
         target = target, seen(outputs[1], written)
-    execute_call(call, arrays_in, target, backend)
-    if len(outputs) == 2 and not call.masks:
-        outputs[1][...] = False
-    if task.blocks.result.kind == "b" and result.kind != "b":
-        np.not_equal(output, 0, out=outputs[0])
+    execute_call(call, arrays, target, backend)
+    if result != output.dtype:
+        np.not_equal(made, 0, out=output)
 
 
 def _write_filled(task: Task, x: np.ndarray, output: np.ndarray, backend: Any) -> None:
