@@ -41,6 +41,22 @@ def reduced(
     return find(rows, keys, seen).reshape(outputs)
 
 
+def least_truths(cells: np.ndarray, axes: tuple[Axis, ...], valid: np.ndarray) -> np.ndarray:
+    """The first of the least valid cells of each tile, which are bools.
+
+    No byte is True and loses to every other True: those of missing cells must not be seen.
+    """
+    kernel = tuple(axis.kernel for axis in axes)
+    outputs = (len(cells), *(axis.output for axis in axes), cells.shape[-1])
+    rows, seen = _rows(cells, kernel), _rows(valid, kernel)
+    truths = rows.view(np.uint8) != 0
+    least, found = (truths | ~seen).all(0), rows[0].copy()
+    for row, truth, has in reversed(list(zip(rows, truths, seen, strict=True))):
+        np.copyto(found, row, where=has & (truth == least))
+    picked: np.ndarray = found.reshape(outputs)
+    return picked
+
+
 def _rows(cells: np.ndarray, kernel: tuple[int, ...]) -> np.ndarray:
     """The taps of the tiles of a block: a row for each tap, in row-major order."""
     planes, *sizes, channels = cells.shape
