@@ -36,9 +36,9 @@ from .vectors.halves import mantissa
 from .vectors.tiles import Tile
 from .vectors.types import BYTES, Order, pack
 
-# Cells of a tile, in all and along an axis, up to which it is reduced in registers. Sums of more are
-# trees. 8 x 8 uint8 take 0.02 of the time of NumPy's median, and of the counted mode, whose networks
-# are compiled in a second.
+# Cells of a tile, in all and along an axis, up to which it is reduced in registers; sums of more
+# are trees. 8 x 8 uint8 take 0.02 of the time of NumPy's median, and of the mode that is counted;
+# their networks are compiled in a second.
 MOST, MOST_ALONG = 64, 31
 
 
