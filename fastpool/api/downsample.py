@@ -238,7 +238,8 @@ def _understood(
             arrays.check_output(NAME, "out", array, blocks.outputs, dtype)
         strides = [array.strides for array in outputs]
     used = [array.strides for array in inputs]
-    return _Known(planned(blocks, (*used, *strides)), memory)
+    copied = not x.dtype.isnative or any(step % x.itemsize for step in x.strides)
+    return _Known(planned(blocks, (*used, *strides), copied), memory)
 
 
 def _strides(shape: tuple[int, ...], memory: tuple[int, ...] | None) -> tuple[int, ...]:

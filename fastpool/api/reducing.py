@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..rules.arrangement import Arrangement, arranged, splits
+from ..rules.arrangement import Arrangement, arranged, memory_order, splits
 from ..rules.call import Call, Function
 from ..rules.downsampling import NAME, Blocks
 from ..rules.operation import ANY, AVERAGE, MAXIMUM, MINIMUM, MODE
 from ..rules.sums import Division
 from .execute import execute_call
+
+# Cells of an array that a backend copies at a time.
+STRIP = 2**22
 
 
 class Piece(NamedTuple):
@@ -52,42 +55,71 @@ class Task(NamedTuple):
     pieces: tuple[Piece, ...]
 
 
-def planned(blocks: Blocks, strides: Sequence[tuple[int, ...]]) -> Task:
-    """How blocks of arrays with these strides are reduced: of x, of a mask, of the result."""
+def planned(blocks: Blocks, strides: Sequence[tuple[int, ...]], copied: bool = False) -> Task:
+    """How blocks of arrays with these strides are reduced: of x, of a mask, of the result.
+
+    `copied` says that a backend copies x, which is then done in strips.
+    """
     if 0 in blocks.outputs or blocks.operation is None or blocks.filled:
         return Task(blocks, ())
-    split = splits(blocks, strides[0])
-    if split is None:
-        return Task(blocks, (_piece(blocks, strides, (...,), (...,), None),))
-    size, factor, before = blocks.shape[split], blocks.factors[split], (slice(None),) * split
-    full, pieces = size // factor, list[Piece]()
-    for first, count in ((0, full), (full, blocks.outputs[split] - full)):
-        if count:
-            low, high = first * factor, min((first + count) * factor, size)
-            part = replace(
-                blocks,
-                shape=_changed(blocks.shape, split, high - low),
-                outputs=_changed(blocks.outputs, split, count),
-            )
-            cells, windows = slice(low, high), slice(first, first + count)
-            whole = split if count == full else None
-            pieces.append(_piece(part, strides, (*before, cells), (*before, windows), whole))
+    parts = [_Part(blocks, (slice(None),) * len(blocks.shape), (slice(None),) * len(blocks.shape))]
+    if copied and math.prod(blocks.shape) > STRIP:
+        axis = memory_order(blocks.shape, strides[0])[0]
+        slab = math.prod(blocks.shape) // blocks.shape[axis] * blocks.factors[axis]
+        step = max(1, STRIP // slab)
+        counts = [
+            min(step, blocks.outputs[axis] - first)
+            for first in range(0, blocks.outputs[axis], step)
+        ]
+        parts = list(_divided(parts[0], axis, counts))
+    split, pieces = splits(blocks, strides[0]), list[Piece]()
+    for part in parts:
+        if split is None:
+            pieces.append(_piece(part, strides, None))
+            continue
+        full = part.blocks.shape[split] // blocks.factors[split]
+        counts = [full, part.blocks.outputs[split] - full]
+        for count, each in zip(counts, _divided(part, split, counts), strict=True):
+            if count:
+                pieces.append(_piece(each, strides, split if count == full else None))
     return Task(blocks, tuple(pieces))
 
 
-def _changed(numbers: tuple[int, ...], place: int, number: int) -> tuple[int, ...]:
-    return (*numbers[:place], number, *numbers[place + 1 :])
+class _Part(NamedTuple):
+    """Some blocks: as if they were all, and where they stand in x and in the result."""
+
+    blocks: Blocks
+    cells: tuple[slice, ...]
+    windows: tuple[slice, ...]
 
 
-def _piece(
-    blocks: Blocks,
-    strides: Sequence[tuple[int, ...]],
-    cells: tuple[Any, ...],
-    windows: tuple[Any, ...],
-    split: int | None,
-) -> Piece:
-    arrangement = arranged(blocks, strides, split)
-    return Piece(cells, windows, arrangement, _call(blocks, arrangement))
+def _divided(part: _Part, axis: int, counts: Sequence[int]) -> Iterator[_Part]:
+    """So many blocks along an axis at a time. The factors remain, as they say what is a tree."""
+    blocks, first = part.blocks, 0
+    for count in counts:
+        factor, size = blocks.factors[axis], blocks.shape[axis]
+        low, high = first * factor, min((first + count) * factor, size)
+        yield _Part(
+            replace(
+                blocks,
+                shape=_changed(blocks.shape, axis, high - low),
+                outputs=_changed(blocks.outputs, axis, count),
+            ),
+            _changed(part.cells, axis, slice(low, high)),
+            _changed(part.windows, axis, slice(first, first + count)),
+        )
+        first += count
+
+
+def _changed(entries: tuple[Any, ...], place: int, entry: Any) -> tuple[Any, ...]:
+    return (*entries[:place], entry, *entries[place + 1 :])
+
+
+def _piece(part: _Part, strides: Sequence[tuple[int, ...]], split: int | None) -> Piece:
+    arrangement = arranged(part.blocks, strides, split)
+    call = _call(part.blocks, arrangement)
+    # With an ellipsis an array without axes remains one.
+    return Piece((..., *part.cells), (..., *part.windows), arrangement, call)
 
 
 def _call(blocks: Blocks, arrangement: Arrangement) -> Call:

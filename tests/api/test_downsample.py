@@ -1,5 +1,7 @@
 """Blocks of arrays, against a loop over blocks and cells in Python."""
 
+import importlib
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -10,12 +12,14 @@ from support import blocks, strategies
 from support.bits import assert_same
 
 import fastpool
+from fastpool.api import reducing
 from fastpool.cli import check
 from fastpool.rules.downsampling import METHODS
 
 DTYPES = list(check.usable_dtypes())
 FEW = ("uint8", "int64", "float32")  # what the Numba backend is asked for in quick tests
 SUMS = ("mean", "sum")
+module = importlib.import_module("fastpool.api.downsample")  # a function has its name
 
 
 def compare(x, factors, method, backend, **options):
@@ -106,6 +110,19 @@ def cases(draw):
 def test_any_arrays(backend, case):
     x, factors, method, options = case
     compare(x, factors, method, backend, **options)
+
+
+@pytest.mark.parametrize("method", ["mean", "max", "mode"])
+@pytest.mark.parametrize("boundary", ["partial", "trim"])
+def test_strips(method, boundary, monkeypatch, backend):
+    """Arrays that backends would copy, a few blocks at a time."""
+    monkeypatch.setattr(reducing, "STRIP", 30)
+    monkeypatch.setattr(module, "_tasks", {})
+    x = numbers((7, 4, 9), "float32", "random").astype(">f4")
+    for array in (x, x.T, x.transpose(1, 0, 2)):
+        compare(array, 2, method, backend, boundary=boundary)
+    masked = np.ma.MaskedArray(x, numbers(x.shape, "bool"))
+    compare(masked, (2, 1, 3), method, backend, boundary=boundary, min_count=3)
 
 
 COMPILED = pytest.mark.whole(backend="numba")  # by many kernels
@@ -276,6 +293,32 @@ def test_out(method, backend):
         assert made is target
         assert_same(np.asarray(made.data), np.asarray(found.data))
         assert_same(np.ma.getmaskarray(made), np.ma.getmaskarray(found))
+
+
+def test_axes_that_follow_each_other_in_one_array_alone():
+    """They are one axis only if they are in the result and in the mask too."""
+    x = numbers((4, 3, 5, 2), "uint8", "random")
+    expected = fastpool.downsample(x, 2, axes=0)
+    for memory in ("fortran", "reversed", "strided", "cropped"):
+        out = check.in_memory(np.random.default_rng(0), np.zeros_like(expected), memory)
+        assert_same(np.ascontiguousarray(fastpool.downsample(x, 2, axes=0, out=out)), expected)
+        mask = check.in_memory(np.random.default_rng(0), x > 100, memory)
+        compare(np.ma.MaskedArray(x, mask), (2, 1, 1, 1), "max", "numpy")
+
+
+@pytest.mark.parametrize("method", ["max", "median", "mode"])
+def test_no_array_is_copied_as_a_whole(method, backend):
+    """Not even one whose bytes are swapped, nor where cells are missing."""
+    x = np.arange(2**23, dtype=">i2").reshape(2**8, 2**8, 2**7)
+    for array in (x, x.T):
+        expected = fastpool.downsample(array.astype("i2"), 4, method, backend=backend)
+        tracemalloc.start()
+        found = fastpool.downsample(array, 4, method, nodata=-3, backend=backend)
+        assert_same(fastpool.downsample(array, 4, method, backend=backend), expected)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert found.shape == expected.shape
+        assert peak < x.nbytes / 1.5
 
 
 X = np.zeros((6, 8), np.uint8)
