@@ -12,11 +12,11 @@ as put the median of the valid cells in the middle of all.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import numpy as np
 
 from ...rules.axis import Axis
+from ...rules.networks import network
 from ...rules.operation import MAXIMUM, Operation
 from .counting import modes
 from .select import keys_of
@@ -39,6 +39,22 @@ def reduced(
     keys = keys_of(rows, MAXIMUM)
     find = _modes if operation.counts else _medians
     return find(rows, keys, seen).reshape(outputs)
+
+
+def least_truths(cells: np.ndarray, axes: tuple[Axis, ...], valid: np.ndarray) -> np.ndarray:
+    """The first of the least valid cells of each tile, which are bools.
+
+    No byte is True and loses to every other True: those of missing cells must not be seen.
+    """
+    kernel = tuple(axis.kernel for axis in axes)
+    outputs = (len(cells), *(axis.output for axis in axes), cells.shape[-1])
+    rows, seen = _rows(cells, kernel), _rows(valid, kernel)
+    truths = rows.view(np.uint8) != 0
+    least, found = (truths | ~seen).all(0), rows[0].copy()
+    for row, truth, has in reversed(list(zip(rows, truths, seen, strict=True))):
+        np.copyto(found, row, where=has & (truth == least))
+    picked: np.ndarray = found.reshape(outputs)
+    return picked
 
 
 def _rows(cells: np.ndarray, kernel: tuple[int, ...]) -> np.ndarray:
@@ -118,7 +134,7 @@ def _middle(keys: np.ndarray) -> np.ndarray:
         found: np.ndarray = np.partition(keys.T, rank, -1)[:, rank]
         return found
     rows, spare = list(keys.copy()), np.empty_like(keys[0])
-    for first, second, low, high in _network(taps, rank):
+    for first, second, low, high in network(taps, (rank,)):
         a, b = rows[first], rows[second]
         if low and high:
             np.minimum(a, b, out=spare)
@@ -130,32 +146,6 @@ def _middle(keys: np.ndarray) -> np.ndarray:
             np.maximum(a, b, out=b)
     middle: np.ndarray = rows[rank]
     return middle
-
-
-@lru_cache(maxsize=64)
-def _network(taps: int, rank: int) -> tuple[tuple[int, int, bool, bool], ...]:
-    """Batcher's merge exchange (Knuth, volume 3, 5.2.2), as far as `rank` depends on it.
-
-    Each step leaves the less of two rows in the first, and the larger in the second; the flags say
-    which of the two is needed.
-    """
-    pairs, top = [], 1 << (taps - 1).bit_length() - 1
-    p = top
-    while p:
-        q, r, d = top, 0, p
-        while True:
-            pairs += [(i, i + d) for i in range(taps - d) if i & p == r]
-            if q == p:
-                break
-            d, q, r = q - p, q // 2, p
-        p //= 2
-    needed, kept = {rank}, []
-    for first, second in reversed(pairs):
-        low, high = first in needed, second in needed
-        if low or high:
-            kept.append((first, second, low, high))
-            needed |= {first, second}
-    return tuple(reversed(kept))
 
 
 def _modes(rows: np.ndarray, keys: np.ndarray, valid: np.ndarray | None) -> np.ndarray:

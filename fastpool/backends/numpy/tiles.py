@@ -150,6 +150,8 @@ def _reduced(
         return ranks.reduced(cells, axes, valid, operation)
     if operation.truth:
         cells, operation = cells != 0, MAXIMUM if operation.sign > 0 else MINIMUM
+    if valid is not None and cells.dtype.kind == "b" and operation is MINIMUM:
+        return ranks.least_truths(cells, axes, valid)
     if valid is not None:
         cells = np.where(valid, cells, _loser(cells.dtype, operation.sign))
     return values.picked(call, cells, axes, operation)
