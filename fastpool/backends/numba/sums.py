@@ -110,12 +110,12 @@ class SumPlan(Plan):
         self._launched()
         prepare_drivers(max(each.work for each in self._passes))
 
-    def entry(self) -> Entry | None:
-        """Machine code for one thread that needs no Python, or None."""
+    def entry(self, threads: int) -> Entry | None:
+        """Machine code for so many threads that needs no Python, or None."""
         if self._copied or not self._kept or len(self._passes) > 1:
             return None
         (launch,) = self._launched()
-        return Entry(launch.address, launch.table, launch.scratch, launch.rows)
+        return launch.entry(threads)
 
     def _launched(self) -> list[Launch]:
         if not self._launches:

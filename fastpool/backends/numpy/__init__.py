@@ -20,7 +20,7 @@ import numpy as np
 
 from ...rules.arrays import Storage
 from ...rules.call import Call
-from ..protocol import Entry
+from ..protocol import Entry, Service
 from ..protocol import Plan as AnyPlan
 from . import counting, scatter, select, sums, values
 
@@ -65,9 +65,18 @@ def compile(plan: AnyPlan, complete: bool = False) -> None:  # noqa: A001
     """There is nothing to compile."""
 
 
-def entry(plan: AnyPlan) -> Entry | None:
+def entry(plan: AnyPlan, threads: int = 1) -> Entry | None:
     """There is no machine code."""
     return None
+
+
+def xla_handler(otherwise: int) -> int | None:
+    """There is no machine code."""
+    return None
+
+
+def serve(key: int, service: Service) -> None:
+    """There is nobody to tell."""
 
 
 def describe() -> dict[str, str]:
