@@ -1,4 +1,4 @@
-"""Functions of C's library by their addresses, for compiled code that runs where Python does not."""
+"""Functions of C's library by their addresses, for compiled code that runs without Python."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ def addresses() -> Addresses | None:
     save, restore, default = found
     try:
         library = ctypes.PyDLL(None)
-        others = [library.malloc, library.free, library.sched_yield]
+        functions = library.malloc, library.free, library.sched_yield, save, restore
     except (AttributeError, OSError, TypeError):
         return None
-    return Addresses(*map(_address, (*others, save, restore)), default)
+    malloc, free, sched_yield, fegetenv, fesetenv = map(_address, functions)
+    return Addresses(malloc, free, sched_yield, fegetenv, fesetenv, default)
 
 
 def _address(function: Any) -> int:

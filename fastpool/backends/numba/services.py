@@ -13,8 +13,8 @@ import numpy as np
 
 from ...process import c_library, forks
 from ..protocol import Service
-from .compile import xla
 from .compile.jit import address, compiled
+from .kernels import xla
 
 _FIRST = 256  # places
 _changing = forks.wait_for(threading.Lock())

@@ -13,24 +13,27 @@ import hashlib
 import math
 import os
 import re
-import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 import fastpool
 
 from ...backends.protocol import BackendUnavailable, Service
 from ...dispatch import defaults, economy, table
-from ...process import forks
+from ...process import log
 from ...process.underflow import gradual_underflow
 from ...rules.arrays import Storage
 from ...rules.call import Call
 from .host import Pooling, Types
+
+try:
+    from jax import ffi
+except ImportError:  # before JAX 0.5
+    ffi = None
 
 # Versions of XLA's interface whose frames were compared with what is read here.
 _VERSIONS = ((0, 1), (0, 2), (0, 3))
@@ -52,7 +55,6 @@ class Operation(NamedTuple):
     results: Types
 
 
-_changing = forks.wait_for(threading.RLock())
 _operations: dict[int, Operation] = {}
 _undecided: set[int] = set()  # of these, "auto" has yet to compile the kernel
 
@@ -78,39 +80,41 @@ def number_of(
     digest = hashlib.sha256(text.encode()).digest()
     key = int.from_bytes(digest[:8], "little", signed=True)
     operation = Operation(text, function, pooling, call, operands, results)
-    with _changing:
-        known = _operations.setdefault(key, operation)
-    if known.text != text:
-        return None
+    known = _operations.setdefault(key, operation)
     if known is operation:
-        _start_service(key, operation)
-    return key
+        try:
+            _start_service(key, operation)
+        except BaseException:
+            _operations.pop(key, None)
+            raise
+    return key if known.text == text else None
 
 
 def lowered(context: Any, operands: Any, key: int) -> Any:
     """What an operation's number becomes in a program of XLA."""
-    return jax.ffi.ffi_lowering(TARGET)(context, *operands, key=np.int64(key))
+    return ffi.ffi_lowering(TARGET)(context, *operands, key=np.int64(key))
 
 
 @cache
 def _registered() -> bool:
     """Whether XLA knows the C function that answers; it is made now, if it can be."""
-    if not hasattr(jax, "ffi") or _version() not in _VERSIONS:
+    if ffi is None or _version() not in _VERSIONS:
         return False
     try:
         handler = table.load(table.COMPILED).xla_handler(_address)
-    except BackendUnavailable:
+    except BackendUnavailable as error:
+        log.info("XLA copies arrays for Python, as %s", error)
         return False
     if handler is None:
         return False
-    jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(handler), platform="cpu")
+    ffi.register_ffi_target(TARGET, ffi.pycapsule(handler), platform="cpu")
     return True
 
 
 def _version() -> tuple[int, int] | None:
     """That of XLA's interface, as the header in JAX's own folder says; None where it is missing."""
     try:
-        text = Path(jax.ffi.include_dir(), "xla", "ffi", "api", "c_api.h").read_text()
+        text = Path(ffi.include_dir(), "xla", "ffi", "api", "c_api.h").read_text()
     except OSError:
         return None
     found = [re.search(rf"#define XLA_FFI_API_{name} (\d+)", text) for name in ("MAJOR", "MINOR")]
@@ -197,7 +201,7 @@ def _arrays(where: int, types: Types) -> list[np.ndarray]:
         if tuple(_words(sizes, rank)) != shape:
             raise RuntimeError(f"fastpool: XLA has another array than one of shape {shape}")
         memory = (ctypes.c_uint8 * (math.prod(shape) * dtype.itemsize)).from_address(data or 1)
-        found.append(np.frombuffer(memory, np.uint8).view(dtype).reshape(shape))
+        found.append(np.ndarray(shape, dtype, memory))
     return found
 
 

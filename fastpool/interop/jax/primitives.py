@@ -1,6 +1,8 @@
 """Operations of JAX: how they are lowered, mapped and differentiated.
 
-JAX calls them by its callbacks, which get copies of its arrays and have their results copied.
+XLA calls them on its own arrays, without Python where there is a kernel: see `in_place`. Where that
+cannot be, JAX calls them by its callbacks, which get copies of its arrays and have their results
+copied.
 `jax.pure_callback` would put the arguments through ``jax.device_put`` as well, which for large ones
 needs another of XLA's threads, and where all of these are in callbacks, no call ever ends.
 """
@@ -47,10 +49,9 @@ def _primitive(
 ) -> Primitive:
     """An operation of JAX: a function of a pooling and arrays, and the types of its results.
 
-    `call_of` is the call that a kernel may answer, whose arrays are the same ones in the other order.
-
     The arrays of a call have equally many leading axes; one that is of length 1 in one of them
-    stands for as many as the other has.
+    stands for as many as the other has. `call_of` finds the call that a kernel may answer: its
+    arrays are the same ones in reverse.
     """
     primitive = Primitive(f"fastpool_{name}")
     primitive.multiple_results = True

@@ -1,9 +1,9 @@
 """The C function that XLA calls, compiled: an entry run on XLA's buffers by XLA's threads.
 
-XLA hands over a *frame* (``xla/ffi/api/c_api.h``): the arrays, and one attribute, the key of what is
-to be done. The key is looked up in the *slots*, numbers of this process that compiled code finds
-from one word of its own; nothing that XLA keeps is an address, so that what it compiled can be kept
-on disk.
+XLA hands over a *frame* (``xla/ffi/api/c_api.h``): the arrays, and one attribute, the key of what
+is to be done. The key is looked up in the *slots*, numbers of this process that compiled code finds
+from one word of its own. Nothing that XLA keeps is an address, so it may keep what it compiled on
+disk.
 
 ::
 
@@ -12,25 +12,22 @@ on disk.
                                     └─ no kernel, or it failed: `OTHERWISE`, which asks Python
 
 Ranges of rows are done by whoever comes first: the thread that was called, and tasks that it gives
-to XLA's own threads. It waits for no task that has not begun, so threads that are all busy, or all
-here, are no danger. The *state* of a launch is freed by whoever leaves it last.
+to XLA's own threads. It waits for no task that has not begun: all of XLA's threads may be here at
+once, or busy for long. Whoever leaves a launch last frees its *state*.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from ..compile.jit import inlined
+from ..compile.signature import WALK, Signature, kernel
 from ..vectors.memory import integers_at
 from ..vectors.types import INT64, operation
-from .jit import inlined
-from .signature import WALK, Signature, kernel
 
-# Versions of the interface whose frames were compared with what is read here, field by field.
-MAJOR, MINORS = 0, (1, 2, 3)
+# The oldest version of the interface that has all that is read here.
+MAJOR, MINOR = 0, 1
 
 # What XLA calls, a task of it, and functions of C's library with one argument.
 FRAME, TASK = Signature("frame"), Signature("state")
@@ -53,7 +50,7 @@ OTHERWISE, MALLOC, FREE, YIELD, SAVE, RESTORE, GRADUAL, HELP, MASK, PLACES = ran
 # A record; the cells of all arrays stand behind it.
 KEY, KERNEL, TABLE, SCRATCH, ROWS, RANGES, X, INDICES, OPERANDS, OUTPUTS, CELLS = range(11)
 # The state of a launch; behind it the seats of threads, with what each of them needs.
-NEXT, DONE, USERS, SEATS, WORST, SLOTS, RECORD, XS, OUTPUT, PLACES_OUT, PARTS, SEAT_BYTES = range(12)
+NEXT, DONE, USERS, SEATS, WORST, SLOTS, RECORD, PARTS, SEAT_BYTES, XS, YS, PLACES_AT = range(12)
 STATE_BYTES, ENVIRONMENT_BYTES = 128, 64
 NO_MEMORY = -2
 
@@ -156,7 +153,7 @@ def answer(frame):
         base = integers_at(extension)
         if base[1] & HALF == METADATA:
             metadata = integers_at(base[3])
-            metadata[3] = MAJOR | MINORS[0] << 32
+            metadata[3] = MAJOR | MINOR << 32
             metadata[4] &= ~HALF  # no traits
             return 0
         extension = base[2]
@@ -238,9 +235,9 @@ def _launch(words, slots, record):
     state[SLOTS], state[RECORD], state[PARTS], state[SEAT_BYTES] = slots, record, ranges, seat_bytes
     state[XS] = integers_at(_array(words, operands, known[X]))[DATA]
     # A kernel without indices is handed an address that it does not use.
-    state[OUTPUT], state[PLACES_OUT] = output, output
+    state[YS], state[PLACES_AT] = output, output
     if known[INDICES] >= 0:
-        state[PLACES_OUT] = integers_at(_array(words, operands, known[INDICES]))[DATA]
+        state[PLACES_AT] = integers_at(_array(words, operands, known[INDICES]))[DATA]
     for _ in range(seats - 1):
         if not _given(words, numbers[HELP], memory):
             added(memory + 8 * USERS, -1)
@@ -303,7 +300,7 @@ def _do_ranges(memory):
     environment = memory + STATE_BYTES + seat * state[SEAT_BYTES]
     one(slots[SAVE], (environment,))
     one(slots[RESTORE], (slots[GRADUAL],))
-    rows, arrays = record[ROWS], (state[XS], state[OUTPUT], state[PLACES_OUT])
+    rows, arrays = record[ROWS], (state[XS], state[YS], state[PLACES_AT])
     scratch = environment + ENVIRONMENT_BYTES
     while True:
         part = added(memory + 8 * NEXT, 1)
