@@ -57,6 +57,7 @@ class Entry(NamedTuple):
     scratch: int  # bytes
     rows: int
     ranges: int = 1  # of rows, in which several threads can do them, each with its own scratch
+    passed: int = 0  # bytes that it writes for the step that follows, instead of the output
 
 
 class Service(NamedTuple):
@@ -68,8 +69,8 @@ class Service(NamedTuple):
         How many cells each array has that comes in.
     results : tuple of int
         The same of those that are filled, the first of which is the output.
-    entry : Entry or None
-        What fills them; None if that is the part of Python.
+    steps : tuple of Entry
+        What fills them, one or two; none if that is the part of Python.
     x : int
         Which operand is the kernel's first array.
     indices : int
@@ -78,7 +79,7 @@ class Service(NamedTuple):
 
     operands: tuple[int, ...]
     results: tuple[int, ...]
-    entry: Entry | None
+    steps: tuple[Entry, ...]
     x: int = 0
     indices: int = -1
 
@@ -103,15 +104,18 @@ class Backend(Protocol):
             The compiler failed.
         """
 
-    def entry(self, plan: Plan, threads: int = 1) -> Entry | None:
-        """A plan that needs no Python, for so many threads, compiled; None if there is none."""
+    def entry(self, plan: Plan) -> Entry | None:
+        """A plan for one thread that needs no Python, compiled; None if there is none."""
+
+    def steps(self, plan: Plan, threads: int) -> tuple[Entry, ...]:
+        """The same for so many threads, as one step or two; none if there is none."""
 
     def xla_handler(self, otherwise: int) -> int | None:
         """The address of a C function that XLA calls on its own buffers; None if there is none.
 
         It needs no Python. For what it cannot do, it calls the C function ``otherwise``, which
-        takes and returns the same: services that have no entry, and failures, which are to be
-        told. There is one such function in a process.
+        takes and returns the same: services without steps, and failures, which are to be told.
+        There is one such function in a process.
         """
 
     def serve(self, key: int, service: Service) -> None:

@@ -81,6 +81,11 @@ def _compiled_if_worth(call: Call, storages: tuple[Storage, ...]) -> Plan | None
     return plan
 
 
+def worth_loading(cells: int) -> bool:
+    """Whether a program that will make calls of so many cells is worth Numba's start."""
+    return table.is_loaded(COMPILED) or cells >= LARGE
+
+
 def ready_plan(call: Call, storages: tuple[Storage, ...]) -> Plan | None:
     """The compiled backend's plan, unless it would have to compile first."""
     backend = table.load(COMPILED)

@@ -99,8 +99,8 @@ class ForwardPlan(Plan):
         self._prepared()
         prepare_drivers(self._setup.work)
 
-    def entry(self, threads: int) -> Entry | None:
-        return None if self._arrays.any else self._prepared().entry(threads)
+    def steps(self, threads: int) -> tuple[Entry, ...]:
+        return () if self._arrays.any else (self._prepared().entry(threads),)
 
     def _prepared(self) -> Launch:
         if self._launch is None:
@@ -138,8 +138,8 @@ class ScatterPlan(Plan):
             self._launched(threads, exact)
         prepare_drivers(self._setup.work)
 
-    def entry(self, threads: int) -> Entry | None:
-        return None if self._arrays.any else self._launched(threads, False).entry(threads)
+    def steps(self, threads: int) -> tuple[Entry, ...]:
+        return () if self._arrays.any else (self._launched(threads, False).entry(threads),)
 
     def _launched(self, threads: int, exact: bool) -> Launch:
         found = self._launches.get((threads, exact))
@@ -232,6 +232,12 @@ def compile(plan: AnyPlan, complete: bool = False) -> None:  # noqa: A001
     cast(Plan, plan).prepare(complete)
 
 
-def entry(plan: AnyPlan, threads: int = 1) -> Entry | None:
-    """A plan that needs no Python, for so many threads, compiled; None if there is none."""
-    return cast(Plan, plan).entry(threads)
+def entry(plan: AnyPlan) -> Entry | None:
+    """A plan for one thread that needs no Python, compiled; None if there is none."""
+    found = steps(plan, 1)
+    return found[0] if len(found) == 1 else None
+
+
+def steps(plan: AnyPlan, threads: int) -> tuple[Entry, ...]:
+    """The same for so many threads, as one step or two; none if there is none."""
+    return cast(Plan, plan).steps(threads)

@@ -45,7 +45,7 @@ def serve(key: int, service: Service) -> None:
     record = _record(key, service)
     with _changing:
         before = _services.get(key)
-        if before is not None and (before.entry is not None or service.entry is None):
+        if before is not None and (before.steps or not service.steps):
             return
         _services[key] = service
         _records[record.ctypes.data] = record
@@ -65,12 +65,15 @@ def serve(key: int, service: Service) -> None:
 
 def _record(key: int, service: Service) -> np.ndarray:
     """What compiled code reads of a service."""
-    entry, cells = service.entry, (*service.operands, *service.results)
-    kernel = (0, 0, 0, 0, 0)
-    if entry is not None:
-        kernel = entry.address, entry.table.ctypes.data, entry.scratch, entry.rows, entry.ranges
-    numbers = key, *kernel, service.x, service.indices, len(service.operands), len(service.results)
-    return np.array((*numbers, *cells), np.int64)
+    operands, results, steps, x, indices = service
+    kernels = []
+    for entry in steps:
+        where = entry.address, entry.table.ctypes.data
+        kernels += [*where, entry.scratch, entry.rows, entry.ranges]
+    kernels += [0] * (xla.CELLS - xla.FIRST - len(kernels))
+    passed = steps[0].passed if steps else 0
+    numbers = key, x, indices, len(operands), len(results), passed, *kernels
+    return np.array((*numbers, *operands, *results), np.int64)
 
 
 def _written(slots: np.ndarray, record: np.ndarray) -> tuple[int, int]:

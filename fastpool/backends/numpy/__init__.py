@@ -65,9 +65,14 @@ def compile(plan: AnyPlan, complete: bool = False) -> None:  # noqa: A001
     """There is nothing to compile."""
 
 
-def entry(plan: AnyPlan, threads: int = 1) -> Entry | None:
+def entry(plan: AnyPlan) -> Entry | None:
     """There is no machine code."""
     return None
+
+
+def steps(plan: AnyPlan, threads: int) -> tuple[Entry, ...]:
+    """There is no machine code."""
+    return ()
 
 
 def xla_handler(otherwise: int) -> int | None:

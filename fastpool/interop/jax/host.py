@@ -45,7 +45,10 @@ class Pooling(NamedTuple):
 @lru_cache(maxsize=_MOST)
 def _forward(call: Call, lead: tuple[int, ...], codes: bool) -> Call:
     """The call that pools an array with these leading axes, with codes or without."""
-    return replace(call.with_lead(lead), index_dtype=call.index_dtype if codes else None)
+    if codes:
+        return call.with_lead(lead)
+    # As a call without indices is, for which kernels may have been compiled before.
+    return replace(call.with_lead(lead), index_dtype=None, index_format="flat")
 
 
 def _gradient_of(function: Function) -> Function:

@@ -22,7 +22,7 @@ import numpy as np
 
 import fastpool
 
-from ...backends.protocol import BackendUnavailable, Service
+from ...backends.protocol import BackendUnavailable, Entry, Service
 from ...dispatch import defaults, economy, table
 from ...process import log
 from ...process.underflow import gradual_underflow
@@ -74,7 +74,9 @@ def number_of(
     BackendUnavailable
         Its kernel cannot be compiled.
     """
-    if pooling.backend == table.PLAIN or not _registered():
+    cells = max(math.prod(shape) for shape, _ in operands)
+    wanted = pooling.backend != defaults.AUTO or economy.worth_loading(cells)
+    if pooling.backend == table.PLAIN or not wanted or not _registered():
         return None
     text = repr((name, pooling, operands, results))
     digest = hashlib.sha256(text.encode()).digest()
@@ -124,7 +126,8 @@ def _version() -> tuple[int, int] | None:
 
 def _start_service(key: int, operation: Operation) -> None:
     """Let the C function answer: a kernel if there is one by now, or else Python."""
-    backend, call, entry = table.load(table.COMPILED), operation.call, None
+    backend, call = table.load(table.COMPILED), operation.call
+    steps: tuple[Entry, ...] = ()
     if call is not None and not call.geometry.empty:
         storages = _storages(call, operation)
         if operation.pooling.backend == defaults.AUTO:
@@ -134,7 +137,7 @@ def _start_service(key: int, operation: Operation) -> None:
         else:
             plan = backend.plan(call, storages)
         if plan is not None:
-            entry = backend.entry(plan, _threads())
+            steps = backend.steps(plan, _threads())
             _undecided.discard(key)
     operands, results = (
         tuple(math.prod(shape) for shape, _ in types)
@@ -143,7 +146,7 @@ def _start_service(key: int, operation: Operation) -> None:
     # Codes that come in stand first, and those that are made last.
     many = len(operands)
     indices = many + 1 if len(results) == 2 else 0 if many == 2 else -1
-    backend.serve(key, Service(operands, results, entry, many - 1, indices))
+    backend.serve(key, Service(operands, results, steps, many - 1, indices))
 
 
 def _storages(call: Call, operation: Operation) -> tuple[Storage, ...]:

@@ -7,9 +7,9 @@ disk.
 
 ::
 
-    frame ── key ──> slots ──> record of a service ──> its kernel, for each range of rows
+    frame ── key ──> slots ──> record of a service ──> its steps, for each range of rows
                                     │
-                                    └─ no kernel, or it failed: `OTHERWISE`, which asks Python
+                                    └─ none, or one failed: `OTHERWISE`, which asks Python
 
 Ranges of rows are done by whoever comes first: the thread that was called, and tasks that it gives
 to XLA's own threads. It waits for no task that has not begun: all of XLA's threads may be here at
@@ -47,10 +47,11 @@ API_BYTES = 19 * 8  # that have these; older ones cannot say how many threads th
 
 # The slots; addresses of records, or 0, stand from PLACES on, in 2**n places.
 OTHERWISE, MALLOC, FREE, YIELD, SAVE, RESTORE, GRADUAL, HELP, MASK, PLACES = range(10)
-# A record; the cells of all arrays stand behind it.
-KEY, KERNEL, TABLE, SCRATCH, ROWS, RANGES, X, INDICES, OPERANDS, OUTPUTS, CELLS = range(11)
+# A record, with two steps, each of some numbers; the cells of all arrays stand behind it.
+KEY, X, INDICES, OPERANDS, OUTPUTS, PASSED, FIRST, SECOND, CELLS = 0, 1, 2, 3, 4, 5, 6, 11, 16
+KERNEL, TABLE, SCRATCH, ROWS, RANGES = range(5)
 # The state of a launch; behind it the seats of threads, with what each of them needs.
-NEXT, DONE, USERS, SEATS, WORST, SLOTS, RECORD, PARTS, SEAT_BYTES, XS, YS, PLACES_AT = range(12)
+NEXT, DONE, USERS, SEATS, WORST, SLOTS, STEP, PARTS, SEAT_BYTES, XS, YS, PLACES_AT = range(12)
 STATE_BYTES, ENVIRONMENT_BYTES = 128, 64
 NO_MEMORY = -2
 
@@ -162,8 +163,8 @@ def answer(frame):
     slots = seen(home())
     record = _record_of(slots, _key_of(words))
     result = NO_MEMORY
-    if record != 0 and seen(record + 8 * KERNEL) != 0 and _fits(words, integers_at(record)):
-        result = _launch(words, slots, record)
+    if record != 0 and _fits(words, integers_at(record)):
+        result = _run(words, slots, record)
     if result == -1:
         return 0
     return call(integers_at(slots)[OTHERWISE], (frame,))
@@ -194,9 +195,11 @@ def _record_of(slots, key):
 
 @inlined
 def _fits(words, record):
-    """Whether the arrays are as many, and have as many cells, as the record says."""
+    """Whether there is a kernel, for as many arrays, of as many cells."""
     operands, outputs = record[OPERANDS], record[OUTPUTS]
-    if words[ARGUMENTS + COUNT] != operands or words[RESULTS + COUNT] != outputs:
+    if record[FIRST + KERNEL] == 0 or words[ARGUMENTS + COUNT] != operands:
+        return False
+    if words[RESULTS + COUNT] != outputs:
         return False
     for number in range(operands + outputs):
         array = integers_at(_array(words, operands, number))
@@ -217,9 +220,31 @@ def _array(words, operands, number):
 
 
 @inlined
-def _launch(words, slots, record):
-    """Run a kernel over all rows; its least result, or NO_MEMORY."""
+def _run(words, slots, record):
+    """Run the steps; the least result of a kernel, or NO_MEMORY."""
     numbers, known = integers_at(slots), integers_at(record)
+    operands = known[OPERANDS]
+    x = integers_at(_array(words, operands, known[X]))[DATA]
+    output = integers_at(_array(words, operands, operands))[DATA]
+    places = output  # which a kernel without indices does not use
+    if known[INDICES] >= 0:
+        places = integers_at(_array(words, operands, known[INDICES]))[DATA]
+    if known[SECOND + KERNEL] == 0:
+        return _launch(words, slots, record + 8 * FIRST, x, output, places)
+    passed = one(numbers[MALLOC], (known[PASSED],))
+    if passed == 0:
+        return NO_MEMORY
+    result = _launch(words, slots, record + 8 * FIRST, x, passed, passed)
+    if result == -1:
+        result = _launch(words, slots, record + 8 * SECOND, passed, output, output)
+    one(numbers[FREE], (passed,))
+    return result
+
+
+@inlined
+def _launch(words, slots, step, x, output, places):
+    """Run a kernel over all rows; its least result, or NO_MEMORY."""
+    numbers, known = integers_at(slots), integers_at(step)
     ranges, seats = known[RANGES], 1
     if ranges > 1:
         seats = max(1, min(ranges, _threads(words)))
@@ -229,15 +254,9 @@ def _launch(words, slots, record):
     if memory == 0:
         return NO_MEMORY
     state = integers_at(memory)
-    operands = known[OPERANDS]
-    output = integers_at(_array(words, operands, operands))[DATA]
     state[NEXT], state[DONE], state[USERS], state[SEATS], state[WORST] = 0, 0, seats, 0, -1
-    state[SLOTS], state[RECORD], state[PARTS], state[SEAT_BYTES] = slots, record, ranges, seat_bytes
-    state[XS] = integers_at(_array(words, operands, known[X]))[DATA]
-    # A kernel without indices is handed an address that it does not use.
-    state[YS], state[PLACES_AT] = output, output
-    if known[INDICES] >= 0:
-        state[PLACES_AT] = integers_at(_array(words, operands, known[INDICES]))[DATA]
+    state[SLOTS], state[STEP], state[PARTS], state[SEAT_BYTES] = slots, step, ranges, seat_bytes
+    state[XS], state[YS], state[PLACES_AT] = x, output, places
     for _ in range(seats - 1):
         if not _given(words, numbers[HELP], memory):
             added(memory + 8 * USERS, -1)
@@ -295,19 +314,19 @@ def _do_ranges(memory):
     parts = state[PARTS]
     if seen(memory + 8 * NEXT) >= parts:
         return
-    slots, record = integers_at(state[SLOTS]), integers_at(state[RECORD])
+    slots, step = integers_at(state[SLOTS]), integers_at(state[STEP])
     seat = added(memory + 8 * SEATS, 1)
     environment = memory + STATE_BYTES + seat * state[SEAT_BYTES]
     one(slots[SAVE], (environment,))
     one(slots[RESTORE], (slots[GRADUAL],))
-    rows, arrays = record[ROWS], (state[XS], state[YS], state[PLACES_AT])
+    rows, arrays = step[ROWS], (state[XS], state[YS], state[PLACES_AT])
     scratch = environment + ENVIRONMENT_BYTES
     while True:
         part = added(memory + 8 * NEXT, 1)
         if part >= parts:
             break
         first, last = rows * part // parts, rows * (part + 1) // parts
-        found = walk(record[KERNEL], (*arrays, scratch, record[TABLE], first, last))
+        found = walk(step[KERNEL], (*arrays, scratch, step[TABLE], first, last))
         if found >= 0:
             lowered(memory + 8 * WORST, found)
         added(memory + 8 * DONE, 1)
