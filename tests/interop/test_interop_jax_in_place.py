@@ -1,4 +1,4 @@
-"""Kernels that XLA calls on its own arrays: fastpool's bits without Python, and every way around."""
+"""Kernels that XLA calls on its own arrays: fastpool's bits, without Python if that can be."""
 
 import ctypes
 
@@ -101,6 +101,21 @@ def test_no_python_in_other_dtypes_and_dimensions(no_python, dtype):
             result = np.asarray(sum_pool2d(x, 2))
             expected = fastpool.sumpool2d(x, 2, dtype=result.dtype)
             assert_same(result, expected, any_nan=True)
+    assert no_python == []
+
+
+def test_subnormal_numbers_in_several_threads(no_python):
+    """None of XLA's threads takes them for zeros, and each does again after the call."""
+    x = np.random.default_rng(0).integers(1, 99, (8, 16, 64, 64)).astype(np.float32)
+    x *= np.float32(1e-44)
+    output = fastpool.maxpool2d(x, 2, 2)
+    assert output.min() > 0
+    pool = jax.jit(lambda x: (max_pool2d(x, 2), avg_pool2d(x, 2), jnp.sum(x * 2)))
+    for _ in range(5):
+        largest, average, total = pool(x)
+        assert_same(np.asarray(largest), output)
+        assert_same(np.asarray(average), fastpool.avgpool2d(x, 2))
+        assert total == 0
     assert no_python == []
 
 
@@ -245,7 +260,7 @@ def test_the_version_is_that_of_the_header(monkeypatch, tmp_path):
     assert in_place._version() == (2, -1)
 
 
-def test_many_services():
+def test_many_services(no_python):
     """All of them are found, when the table that they lie in has become a larger one."""
     backend = table.load(table.COMPILED)
     x = values((2, 3, 12, 11))
@@ -257,6 +272,7 @@ def test_many_services():
     assert_same(np.asarray(pool(x)), expected)
     other = jax.jit(lambda x: max_pool2d(x, 3, 2))
     assert_same(np.asarray(other(x)), fastpool.maxpool2d(x, 3, 2))
+    assert no_python == []
 
 
 def test_many_launches_at_once():
