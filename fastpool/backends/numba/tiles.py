@@ -126,12 +126,12 @@ class TilePlan(Plan):
         self._launched()
         prepare_drivers(max(box.work for box in self._boxes))
 
-    def entry(self) -> Entry | None:
-        """Machine code for one thread that needs no Python, or None."""
+    def steps(self, threads: int) -> tuple[Entry, ...]:
+        """Machine code for so many threads that needs no Python, or none."""
         if self._arrays.any or len(self._boxes) > 1 or self._boxes[0].several:
-            return None
+            return ()
         (launch,) = self._launched()
-        return Entry(launch.address, launch.table, launch.scratch, launch.rows)
+        return (launch.entry(threads),)
 
     def _launched(self) -> list[Launch]:
         if not self._launches:
