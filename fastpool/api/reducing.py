@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -15,13 +15,13 @@ from ..rules.call import Call, Function
 from ..rules.downsampling import NAME, Blocks
 from ..rules.operation import ANY, AVERAGE, MAXIMUM, MINIMUM, MODE
 from ..rules.sums import Division
-from .execute import execute_call
+from . import execute
 
 # Cells of an array that a backend copies at a time.
 STRIP = 2**22
 
 
-class Piece(NamedTuple):
+class Piece:
     """Blocks that a backend reduces in one call.
 
     Attributes
@@ -32,12 +32,17 @@ class Piece(NamedTuple):
         How these are seen.
     call : Call
         What is asked of the backend.
+    known : execute.Task or None
+        What is known of that call, from the first time on.
     """
 
-    cells: tuple[Any, ...]
-    windows: tuple[Any, ...]
-    arrangement: Arrangement
-    call: Call
+    __slots__ = ("arrangement", "call", "cells", "known", "windows")
+
+    def __init__(
+        self, cells: tuple[Any, ...], windows: tuple[Any, ...], arrangement: Arrangement, call: Call
+    ) -> None:
+        self.cells, self.windows, self.arrangement = cells, windows, arrangement
+        self.call, self.known = call, cast("execute.Task | None", None)
 
 
 class Task(NamedTuple):
@@ -139,9 +144,12 @@ def _call(blocks: Blocks, arrangement: Arrangement) -> Call:
 
 
 def write(
-    task: Task, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...], backend: Any
+    task: Task, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...], backend: str
 ) -> None:
-    """Fill the outputs: the result, and for a masked array its mask."""
+    """Fill the outputs: the result, and for a masked array its mask.
+
+    All calls with one task ask for one backend, and their arrays lie in memory alike.
+    """
     blocks = task.blocks
     if blocks.operation is None:
         steps = tuple(slice(None, None, each) for each in blocks.factors)
@@ -160,7 +168,7 @@ def write(
 
 
 def _run(
-    piece: Piece, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], backend: Any
+    piece: Piece, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], backend: str
 ) -> None:
     """Have a backend reduce the blocks of a piece."""
     call, seen = piece.call, piece.arrangement.seen
@@ -175,7 +183,9 @@ def _run(
     target: Any = seen(made, written)
     if call.masks:
         target = target, seen(outputs[1], written)
-    execute_call(call, arrays, target, backend)
+    if piece.known is None:
+        piece.known = execute.new_task(call, backend, arrays, target)
+    execute.run_task(piece.known, arrays, target)
     if result != output.dtype:
         np.not_equal(made, 0, out=output)
 
