@@ -48,7 +48,8 @@ EXTREME = """{Extreme} over a window around every cell, as `scipy.ndimage.{extre
     size : int, or one for each axis
         Cells of the window along each axis, even numbers too.
     footprint : array_like of bool, optional
-        The shape of the window, instead of `size`: one axis for each of `axes`.
+        The shape of the window, instead of `size`: one axis for each of `axes`, in the order of
+        those of `input`.
     {output}
     {borders}
     {places}

@@ -86,7 +86,7 @@ def _filter(
                 f"{name}: size is ignored, as there is a footprint", UserWarning, stacklevel=3
             )
         shape = read_footprint(name, footprint, len(along))
-        size = shape.shape
+        size = tuple(shape.shape[sorted(along).index(axis)] for axis in along)
     elif size is None:
         raise ValueError(f"{name}: size or footprint is required")
     windows = read_windows(name, x.shape, size, mode, origin, along)
@@ -107,7 +107,6 @@ def _filter(
     else:
         if fill is None:
             fill = _loser(extreme, x.dtype)
-        shape = shape.transpose(np.argsort(along))
         _filter_footprint(extreme, pool, x, made, windows, shape, fill)
     return target.finish(made)
 

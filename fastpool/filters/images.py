@@ -58,12 +58,13 @@ class Images:
         pairs = zip(radius, self.sizes, strict=True)
         self._radius = tuple(min(far, size - 1) for far, size in pairs)
         self._kernel = tuple(2 * far + 1 for far in self._radius)
+        self._near = tuple(far - 1 for far in radius)
         self._backend = backend
         self._floats = x.dtype.kind not in "iub"
         self._room: tuple[np.ndarray, ...] | None = None  # what is made of a strip
 
-    def peaks(self, least: float | None, share: float | None) -> np.ndarray:
-        """The numbers of the cells that are peaks, in order.
+    def peaks(self, least: float | None, share: float | None) -> Found:
+        """The cells that are peaks, some of which may be equal and too near to each other.
 
         `least` is a threshold for all images, `share` one for each, as a part of its maximum.
         """
@@ -82,9 +83,14 @@ class Images:
             keep = np.ones(len(found.cells), bool)
             keep[at] = first_of_each(self.x, self.sizes, found.cells[at])
             found = found.only(keep)
-        if not found.firsts.all():
-            found = found.only(apart(self.sizes, self._radius, found.cells, ~found.firsts))
-        return found.cells
+        return found
+
+    def far(self, found: Found) -> np.ndarray:
+        """Which peaks remain, if none of two is nearer than `radius` on all axes."""
+        near = tuple(
+            min(far, taps // 2) for far, taps in zip(self._near, self._kernel, strict=True)
+        )
+        return apart(self.sizes, near, found.cells, ~found.firsts)
 
     def highest(self, cells: np.ndarray, most: int) -> np.ndarray:
         """The places in `cells` of the highest ones of each image, in order."""

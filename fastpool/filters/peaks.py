@@ -29,8 +29,8 @@ def peaks(
 
     A cell is a peak if no cell within `min_distance` along all axes is larger. Equal cells that
     touch each other, corners included, are a plateau: this is a peak if none of them has a larger
-    cell so near, and its first cell, in row-major order, stands for it. Of equal peaks that are as
-    near as `min_distance`, the first remains.
+    cell so near, and its first cell, in row-major order, stands for it. Of equal peaks that are
+    nearer to each other than `min_distance`, the first remains.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ def peaks(
         Up to three axes, or any number with `axes`; any of the library's dtypes.
     min_distance : int, or one for each of `axes`
         How far a peak looks around, in cells, at least 1: its window is ``2 * min_distance + 1``
-        long. So any two peaks are further apart than this along some axis.
+        long. Any two peaks are so far apart along some axis, or further.
     threshold : float, optional
         Peaks are larger than this.
     threshold_rel : float, optional
         Peaks are larger than this times the largest cell of their image.
     exclude_border : bool, int, or ints, one for each of `axes`
-        No peak lies within so many cells of an edge; True is `min_distance`. Cells there count as
-        neighbours all the same.
+        No peak lies within so many cells of an edge; True is `min_distance`. Larger cells there
+        count as neighbours all the same.
     num_peaks : int, optional
         Of each image at most so many peaks, the highest ones; of equal ones the first.
     axes : int or ints, optional
@@ -125,15 +125,18 @@ def peaks(
         return np.empty((0, array.ndim), np.int64)
     along, radius, border = zip(*sorted(zip(named, radius, border, strict=True)), strict=True)
     images = Images(np.moveaxis(array, along, range(-count, 0)), radius, chosen)
-    cells = images.peaks(least, share)
-    found = images.places(cells)
+    largest = images.peaks(least, share)
+    found = images.places(largest.cells)
     if any(border):
         inside = np.ones(len(found), bool)
         for at, size, width in zip(found.T[-count:], images.sizes, border, strict=True):
             inside &= (at >= width) & (at < size - width)
-        found, cells = found[inside], cells[inside]
+        found, largest = found[inside], largest.only(inside)
+    if not largest.firsts.all():
+        far = images.far(largest)
+        found, largest = found[far], largest.only(far)
     if most is not None:
-        found = found[images.highest(cells, most)]
+        found = found[images.highest(largest.cells, most)]
     return _in_place(found, array.shape, along)
 
 

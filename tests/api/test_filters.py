@@ -207,8 +207,10 @@ def test_axes_have_their_own_entries():
     assert_same(got, expected)
     assert_same(fastpool.maximum_filter(x, 3, axes=-1), fastpool.maximum_filter(x, (1, 1, 3)))
     corner = np.array([[1, 0, 1], [1, 1, 1]], bool)
-    got = fastpool.maximum_filter(x, footprint=corner, axes=(2, 0))
-    assert_same(got, fastpool.maximum_filter(x, footprint=corner.T, axes=(0, 2)))
+    for footprint in (corner, np.ones((2, 3))):  # in the order of the array, as SciPy has it
+        got = fastpool.maximum_filter(x, footprint=footprint, axes=(2, 0), origin=(1, 0))
+        other = fastpool.maximum_filter(x, footprint=footprint[:, np.newaxis], origin=(0, 0, 1))
+        assert_same(got, other)
 
 
 @pytest.mark.parametrize("function", [fastpool.maximum_filter, fastpool.uniform_filter])
