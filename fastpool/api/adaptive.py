@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, SupportsIndex, TypeAlias
+from typing import Any, Protocol, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -13,7 +13,7 @@ from ..rules.members import FUNCTIONS
 from . import adaptive_documents as texts
 from .documents import named
 from .execute import PoolResult, execute
-from .types import BackendName, Layout
+from .types import AnyArray, BackendName, GuestArray, Layout
 
 OutputSize: TypeAlias = SupportsIndex | Sequence[SupportsIndex | None] | None
 
@@ -21,6 +21,19 @@ OutputSize: TypeAlias = SupportsIndex | Sequence[SupportsIndex | None] | None
 class Pool(Protocol):
     """A forward pass that can return indices."""
 
+    @overload
+    def __call__(
+        self,
+        x: GuestArray,
+        output_size: OutputSize,
+        return_indices: bool = False,
+        *,
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray | PoolResult[GuestArray]: ...
+
+    @overload
     def __call__(
         self,
         x: ArrayLike,
@@ -36,6 +49,20 @@ class Pool(Protocol):
 class PoolBackward(Protocol):
     """The gradient of such a forward pass."""
 
+    @overload
+    def __call__(
+        self,
+        grad_output: GuestArray,
+        indices: GuestArray | ArrayLike,
+        input_shape: Sequence[SupportsIndex],
+        output_size: OutputSize,
+        *,
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray: ...
+
+    @overload
     def __call__(
         self,
         grad_output: ArrayLike,
@@ -52,6 +79,19 @@ class PoolBackward(Protocol):
 class Average(Protocol):
     """A forward pass that averages."""
 
+    @overload
+    def __call__(
+        self,
+        x: GuestArray,
+        output_size: OutputSize,
+        *,
+        layout: Layout = ...,
+        dtype: DTypeLike | None = None,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray: ...
+
+    @overload
     def __call__(
         self,
         x: ArrayLike,
@@ -67,6 +107,19 @@ class Average(Protocol):
 class AverageBackward(Protocol):
     """The gradient of such a forward pass."""
 
+    @overload
+    def __call__(
+        self,
+        grad_output: GuestArray,
+        input_shape: Sequence[SupportsIndex],
+        output_size: OutputSize,
+        *,
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray: ...
+
+    @overload
     def __call__(
         self,
         grad_output: ArrayLike,
@@ -84,7 +137,7 @@ def _pool(name: str, examples: str = "") -> Pool:
 
     @named(function, texts.POOL, examples)
     def pool(
-        x: ArrayLike,
+        x: AnyArray,
         output_size: OutputSize,
         return_indices: bool = False,
         *,
@@ -102,8 +155,8 @@ def _backward(name: str, examples: str = "") -> PoolBackward:
 
     @named(function, texts.BACKWARD, examples)
     def backward(
-        grad_output: ArrayLike,
-        indices: ArrayLike,
+        grad_output: AnyArray,
+        indices: AnyArray,
         input_shape: Sequence[SupportsIndex],
         output_size: OutputSize,
         *,
@@ -122,7 +175,7 @@ def _average(name: str, examples: str = "") -> Average:
 
     @named(function, texts.AVERAGE, examples)
     def average(
-        x: ArrayLike,
+        x: AnyArray,
         output_size: OutputSize,
         *,
         layout: Any = function.layouts[0],
@@ -141,7 +194,7 @@ def _average_backward(name: str, examples: str = "") -> AverageBackward:
 
     @named(function, texts.AVERAGE_BACKWARD, examples)
     def backward(
-        grad_output: ArrayLike,
+        grad_output: AnyArray,
         input_shape: Sequence[SupportsIndex],
         output_size: OutputSize,
         *,

@@ -6,7 +6,7 @@ import argparse
 
 import fastpool
 
-from . import bench, check, demo, info
+from . import bench, check, demo, info, shrink
 from .bench import measure
 
 
@@ -15,6 +15,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.command == "info":
         return info.run()
+    if options.command == "shrink":
+        return shrink.run(options)
     if options.command == "check":
         return check.run(options.cases, options.seed)
     if options.command == "bench":
@@ -41,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     checking.add_argument("--cases", type=_count, default=500, help="how many (default 500)")
     checking.add_argument("--seed", type=int, default=0, help="of the random cases (default 0)")
+    shrink.add_arguments(commands)
     training = commands.add_parser(
         "demo", help="pool a photograph, train a network that reads digits, and draw both"
     )

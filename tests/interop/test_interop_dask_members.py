@@ -167,7 +167,7 @@ def test_modes(form, backend):
 
 
 def test_every_function_is_there():
-    assert set(adapter.__all__) == {"PoolResult", *FUNCTIONS}
+    assert set(adapter.__all__) == {"PoolResult", "pyramid", *FUNCTIONS}
 
 
 @pytest.mark.parametrize(

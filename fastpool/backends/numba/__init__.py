@@ -25,11 +25,13 @@ from .compile.describe import describe as describe
 from .compile.disk import NotReady
 from .compile.launch import NO_INDICES, Launch, prepare_drivers, run, thread_count
 from .forward import ForwardSetup
-from .memory import place_of
 from .picks import CheckedPlan, PickSetup
-from .plan import Plan
+from .plan import Copied, Plan
 from .scatter import ScatterSetup
+from .services import serve as serve
+from .services import xla_handler as xla_handler
 from .sums import plan_sums
+from .tiles import TilePlan, fits_tiles
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
     raise ImportError("NUMBA_DISABLE_JIT is set, and vectors exist in compiled code alone")
@@ -38,45 +40,11 @@ if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
 BLOCK = 2**22
 
 
-class _Copied:
-    """The arrays of a call in memory that kernels can use: themselves, or copies."""
-
-    def __init__(self, call: Call, storages: tuple[Storage, ...], inputs: int) -> None:
-        places = [place_of(storage, call.geometry) for storage in storages]
-        self.memories = tuple(place.memory for place in places)
-        self._copied = tuple(place.copied for place in places)
-        self.any = any(self._copied)
-        self._inputs = inputs
-
-    def taken(
-        self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]
-    ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
-        """What the kernel is to read and write."""
-        read, write = self._copied[: self._inputs], self._copied[self._inputs :]
-        return (
-            tuple(
-                array.astype(array.dtype.newbyteorder("="), order="C") if copied else array
-                for array, copied in zip(inputs, read, strict=True)
-            ),
-            tuple(
-                np.empty(array.shape, array.dtype) if copied else array
-                for array, copied in zip(outputs, write, strict=True)
-            ),
-        )
-
-    @staticmethod
-    def put_back(written: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> None:
-        """Copy what was computed elsewhere to where it belongs."""
-        for array, output in zip(written, outputs, strict=True):
-            if array is not output:
-                output[...] = array
-
-
 class ForwardPlan(Plan):
     """A forward pass."""
 
     def __init__(self, call: Call, storages: tuple[Storage, ...]) -> None:
-        self._arrays = _Copied(call, storages, 1)
+        self._arrays = Copied(call, storages, 1)
         self._copied = self._arrays.any
         alike = call.geometry.regular and not call.operation.counts
         setup = ForwardSetup if alike else PickSetup
@@ -97,8 +65,8 @@ class ForwardPlan(Plan):
         self._prepared()
         prepare_drivers(self._setup.work)
 
-    def entry(self) -> Entry | None:
-        return None if self._arrays.any else _entry(self._prepared())
+    def steps(self, threads: int) -> tuple[Entry, ...]:
+        return () if self._arrays.any else (self._prepared().entry(threads),)
 
     def _prepared(self) -> Launch:
         if self._launch is None:
@@ -110,7 +78,7 @@ class ScatterPlan(Plan):
     """A backward pass or an unpooling, in the dtype of the values."""
 
     def __init__(self, call: Call, storages: tuple[Storage, ...]) -> None:
-        self._arrays = _Copied(call, storages, 2)
+        self._arrays = Copied(call, storages, 2)
         values, codes, output = self._arrays.memories
         self._setup = ScatterSetup(call, (output, values, codes))
         self.rounds = self._setup.rounds
@@ -136,8 +104,8 @@ class ScatterPlan(Plan):
             self._launched(threads, exact)
         prepare_drivers(self._setup.work)
 
-    def entry(self) -> Entry | None:
-        return None if self._arrays.any else _entry(self._launched(1, False))
+    def steps(self, threads: int) -> tuple[Entry, ...]:
+        return () if self._arrays.any else (self._launched(threads, False).entry(threads),)
 
     def _launched(self, threads: int, exact: bool) -> Launch:
         found = self._launches.get((threads, exact))
@@ -200,6 +168,8 @@ class SummedPlan(Plan):
 @lru_cache(maxsize=1024)
 def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
     """How to answer a call."""
+    if fits_tiles(call):
+        return TilePlan(call, storages)
     if call.division is not None:
         return plan_sums(call, storages)
     if call.part == "forward":
@@ -209,6 +179,14 @@ def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
     if sums and not made.rounds:
         return SummedPlan(call)
     return made if call.geometry.regular else CheckedPlan(call, made, storages[1])
+
+
+def answers(call: Call) -> bool:
+    """Whether there are kernels for a call."""
+    operation = call.operation
+    floats = operation.counts and call.dtype.kind not in "iub"
+    special = operation.ranks or operation.truth or floats or call.missing is not None
+    return not special or fits_tiles(call)
 
 
 def ready(plan: AnyPlan) -> bool:
@@ -232,8 +210,10 @@ def compile(plan: AnyPlan, complete: bool = False) -> None:  # noqa: A001
 
 def entry(plan: AnyPlan) -> Entry | None:
     """A plan for one thread that needs no Python, compiled; None if there is none."""
-    return cast(Plan, plan).entry()
+    found = steps(plan, 1)
+    return found[0] if len(found) == 1 else None
 
 
-def _entry(launch: Launch) -> Entry:
-    return Entry(launch.address, launch.table, launch.scratch, launch.rows)
+def steps(plan: AnyPlan, threads: int) -> tuple[Entry, ...]:
+    """The same for so many threads, as one step or two; none if there is none."""
+    return cast(Plan, plan).steps(threads)

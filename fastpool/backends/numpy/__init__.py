@@ -20,9 +20,9 @@ import numpy as np
 
 from ...rules.arrays import Storage
 from ...rules.call import Call
-from ..protocol import Entry
+from ..protocol import Entry, Service
 from ..protocol import Plan as AnyPlan
-from . import counting, scatter, select, sums, values
+from . import counting, scatter, select, sums, tiles, values
 
 _PARTS: dict[str, Callable[..., int | None]] = {
     "forward": select.forward,
@@ -38,9 +38,13 @@ class Plan:
 
     def __init__(self, call: Call) -> None:
         self._call, self._part = call, _PARTS[call.part]
-        if call.division is not None:
+        operation = call.operation
+        labels = operation.counts and call.index_dtype is None and call.tiled
+        if labels or operation.ranks or operation.truth or call.missing is not None:
+            self._part = tiles.forward
+        elif call.division is not None:
             self._part = sums.forward if call.part == "forward" else sums.backward
-        elif call.operation.counts:
+        elif operation.counts:
             self._part = counting.forward
         elif call.part == "forward" and call.index_dtype is None:
             self._part = values.forward
@@ -56,6 +60,11 @@ def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
     return Plan(call)
 
 
+def answers(call: Call) -> bool:
+    """NumPy answers every call."""
+    return True
+
+
 def ready(plan: AnyPlan) -> bool:
     """There is nothing to compile."""
     return True
@@ -68,6 +77,20 @@ def compile(plan: AnyPlan, complete: bool = False) -> None:  # noqa: A001
 def entry(plan: AnyPlan) -> Entry | None:
     """There is no machine code."""
     return None
+
+
+def steps(plan: AnyPlan, threads: int) -> tuple[Entry, ...]:
+    """There is no machine code."""
+    return ()
+
+
+def xla_handler(otherwise: int) -> int | None:
+    """There is no machine code."""
+    return None
+
+
+def serve(key: int, service: Service) -> None:
+    """There is nobody to tell."""
 
 
 def describe() -> dict[str, str]:

@@ -19,6 +19,7 @@ from ...dispatch import defaults
 from ...rules import arrays, calls
 from ...rules.members import FUNCTIONS
 from . import documents as texts
+from . import door as door
 from .adaptive import (
     adaptive_avgpool1d,
     adaptive_avgpool1d_backward,
@@ -46,6 +47,7 @@ from .averages import (
 )
 from .forward import pooled
 from .halo import known
+from .levels import pyramid
 from .norms import (
     lppool1d,
     lppool1d_backward,
@@ -67,8 +69,8 @@ __all__ = [
     "lppool3d", "lppool3d_backward", "maxpool1d", "maxpool1d_backward", "maxpool2d",
     "maxpool2d_backward", "maxpool3d", "maxpool3d_backward", "maxunpool1d", "maxunpool2d",
     "maxunpool3d", "minpool1d", "minpool1d_backward", "minpool2d", "minpool2d_backward",
-    "minpool3d", "minpool3d_backward", "modepool1d", "modepool2d", "modepool3d", "sumpool1d",
-    "sumpool2d", "sumpool3d",
+    "minpool3d", "minpool3d_backward", "modepool1d", "modepool2d", "modepool3d", "pyramid",
+    "sumpool1d", "sumpool2d", "sumpool3d",
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@
     modules                the same as modules, and models made of them
     arguments              what these have in common
     derivatives, norms     of every order, for autograd and `torch.func`
+    direct                 the way past PyTorch's dispatcher, where nobody looks
     operators              what PyTorch sees: operators, each with a fake for its compilers
     calls                  what an operator asks of fastpool, kept by shape and arguments
     tensors                memory formats, and tensors as arrays
@@ -17,6 +18,7 @@ again. Maximum and minimum differ in the first kind alone. Averages are linear, 
 averaging and spreading, each the backward pass of the other.
 """
 
+from . import door as door
 from .adaptive import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,

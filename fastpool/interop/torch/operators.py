@@ -15,10 +15,18 @@ from .tensors import as_array, empty, index_type, is_channels_last, quotient_typ
 
 
 def _operator(name: str, arguments: str, results: str = "Tensor") -> Any:
-    return torch.library.custom_op(
+    """Make a function an operator, which keeps it as `compute`, and how many tensors it takes."""
+    define = torch.library.custom_op(
         f"fastpool::{name}", mutates_args=(), device_types="cpu",
         schema=f"({arguments}) -> {results}",
     )  # fmt: skip
+
+    def decorate(compute: Any) -> Any:
+        operator = define(compute)
+        operator.compute, operator.tensors = compute, arguments.count("Tensor ")
+        return operator
+
+    return decorate
 
 
 class Picking(NamedTuple):
