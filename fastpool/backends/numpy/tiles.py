@@ -150,7 +150,7 @@ def _reduced(
         return ranks.reduced(cells, axes, valid, operation)
     if operation.truth:
         cells, operation = cells != 0, MAXIMUM if operation.sign > 0 else MINIMUM
-    if valid is not None and cells.dtype.kind == "b" and operation is MINIMUM:
+    if valid is not None and cells.dtype.kind == "b" and call.operation is MINIMUM:
         return ranks.least_truths(cells, axes, valid)
     if valid is not None:
         cells = np.where(valid, cells, _loser(cells.dtype, operation.sign))
