@@ -53,7 +53,8 @@ WITHOUT_EXAMPLES = {
     "sumpool1d",
     "sumpool3d",
 }
-GUESTS = {"torch", "jax", "dask", "xarray", "numba"}
+GUESTS = {"torch", "jax", "dask", "xarray", "numba", "zarr"}
+OLDEST = {"zarr": "3"}
 
 needs_documents = pytest.mark.skipif(len(DOCUMENTS) == 1, reason="documents are not installed")
 
@@ -135,7 +136,8 @@ class TestDocuments:
     def test_examples(self, title):
         (part,) = (part for part in PARTS if part.title == title)
         for guest in part.guests:
-            pytest.importorskip("dask.array" if guest == "dask" else guest)
+            module = "dask.array" if guest == "dask" else guest
+            pytest.importorskip(module, OLDEST.get(guest))
         if "numba" in part.guests:  # Numba does this by itself where fastpool is installed
             importlib.import_module("fastpool.interop.jitted")
         run(doctest.DocTestParser().get_doctest(part.text, dict(NAMES), title, None, 0))
