@@ -1,5 +1,6 @@
 """fastpool: exact and fast pooling for NumPy arrays on the CPU."""
 
+from . import interop as interop
 from .api.adaptive import (
     adaptive_avgpool1d,
     adaptive_avgpool1d_backward,
@@ -25,6 +26,7 @@ from .api.average import (
     sumpool2d,
     sumpool3d,
 )
+from .api.downsample import downsample
 from .api.execute import PoolResult
 from .api.extremes import (
     maxpool1d,
@@ -58,6 +60,9 @@ from .api.warmup import warmup
 from .backends.protocol import BackendUnavailable
 from .dispatch.defaults import set_default_backend, use_backend
 from .dispatch.table import BackendStatus, available_backends
+from .filters.average import uniform_filter
+from .filters.extremes import maximum_filter, minimum_filter
+from .filters.peaks import peaks
 
 __version__ = "0.2.0"
 
@@ -85,12 +90,14 @@ __all__ = [
     "avgpool2d_backward",
     "avgpool3d",
     "avgpool3d_backward",
+    "downsample",
     "lppool1d",
     "lppool1d_backward",
     "lppool2d",
     "lppool2d_backward",
     "lppool3d",
     "lppool3d_backward",
+    "maximum_filter",
     "maxpool1d",
     "maxpool1d_backward",
     "maxpool2d",
@@ -100,6 +107,7 @@ __all__ = [
     "maxunpool1d",
     "maxunpool2d",
     "maxunpool3d",
+    "minimum_filter",
     "minpool1d",
     "minpool1d_backward",
     "minpool2d",
@@ -109,10 +117,12 @@ __all__ = [
     "modepool1d",
     "modepool2d",
     "modepool3d",
+    "peaks",
     "set_default_backend",
     "sumpool1d",
     "sumpool2d",
     "sumpool3d",
+    "uniform_filter",
     "use_backend",
     "warmup",
 ]

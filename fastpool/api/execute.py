@@ -24,6 +24,7 @@ from ..process import log
 from ..rules import arrays, calls
 from ..rules.arrays import Storage, storage_of
 from ..rules.call import Call, Function
+from . import guests
 
 
 class PoolResult(NamedTuple):
@@ -95,13 +96,16 @@ def execute(
     out, backend
         As the user gave them.
     """
-    chosen = defaults.resolve(function.name, backend)
     if not (type(inputs[0]) is type(inputs[-1]) is np.ndarray):
+        guest = guests.host_of(function.name, function.inputs, inputs, out)
+        if guest is not None:
+            return guest.load().answer(function, inputs, arguments, backend)
         inputs = arrays.as_arrays(function.name, function.inputs, inputs)
+    chosen = defaults.resolve(function.name, backend)
     key = _key(function, chosen, inputs, arguments, out)
     task = _tasks.get(key)
     if task is None:
-        task = _new_task(_understand(function, inputs, arguments), chosen, inputs, out)
+        task = _new_task(understand(function, inputs, arguments), chosen, inputs, out)
         if key is not None:
             _keep(key, task)
     return _run(task, inputs, out)
@@ -157,7 +161,10 @@ def _planned(task: Task) -> Plan:
     elif chosen == defaults.AUTO:
         plan, final = economy.choose(call, task.storages)
     else:
-        plan = table.load(chosen).plan(call, task.storages)
+        loaded = table.load(chosen)
+        if not loaded.answers(call):
+            loaded = table.load(table.PLAIN)
+        plan = loaded.plan(call, task.storages)
     if final:
         shape, dtype = call.geometry.input_shape, call.dtype
         log.debug("%s of %s %s: %s", call.name, shape, dtype, plan.reason)
@@ -173,11 +180,9 @@ def _key(
     out: Any,
 ) -> Hashable:
     """What tells calls apart; None for one that is understood anew each time."""
-    kinds: Any = tuple(map(type, arguments))
-    if not _PLAIN.issuperset(kinds):
-        kinds = tuple(map(_kind, arguments))
-        if None in kinds:
-            return None
+    kinds = plain(arguments)
+    if kinds is None:
+        return None
     facts = None
     if out is not None:
         facts = _facts(out)
@@ -189,6 +194,15 @@ def _key(
         return key
     codes = inputs[1]
     return key, codes.shape, codes.strides, codes.dtype
+
+
+def plain(arguments: tuple[Any, ...]) -> Any:
+    """The types of arguments that a table can tell apart, or None."""
+    kinds: Any = tuple(map(type, arguments))
+    if _PLAIN.issuperset(kinds):
+        return kinds
+    kinds = tuple(map(_kind, arguments))
+    return None if None in kinds else kinds
 
 
 def _kind(value: object, depth: int = 0) -> Any:
@@ -211,10 +225,11 @@ def _facts(out: Any) -> Hashable:
     return None
 
 
-def _understand(
-    function: Function, inputs: tuple[np.ndarray, ...], arguments: tuple[Any, ...]
-) -> Call:
-    """The call of a function, once its arrays are known to be right."""
+def understand(function: Function, inputs: tuple[Any, ...], arguments: tuple[Any, ...]) -> Call:
+    """The call of a function, once its arrays are known to be right.
+
+    Of these it asks for nothing but the shape and NumPy's dtype.
+    """
     name, first = function.name, inputs[0]
     make = _MAKERS[function.part, function.operation.picks_cell, function.adaptive]
     arrays.check_dtype(name, function.inputs[0], first.dtype)

@@ -18,10 +18,12 @@ from ..rules import arrays, calls, norms
 from ..rules.call import Call, Function
 from ..rules.indices import gather
 from ..rules.members import FUNCTIONS
+from ..rules.operation import NORM
 from ..rules.sums import check_gradient
+from . import guests
 from . import norm_documents as texts
 from .documents import named
-from .execute import execute_call
+from .execute import execute, execute_call
 from .types import BackendName, Entries, Layout, Padding
 
 # Cells that are raised to a power at a time: so the float64 of large arrays take little memory.
@@ -84,12 +86,8 @@ def _norm(name: str, examples: str = "") -> Norm:
         out: np.ndarray | None = None,
         backend: BackendName | None = None,
     ) -> Any:
-        (array,) = arrays.as_arrays(name, function.inputs, (x,))
         arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
-        p, call = understood(function, "x", array.shape, array.dtype, arguments)
-        output = _output(name, out, call.geometry.output_shape, call.dtype, (array,))
-        write_norms(call, p, array, output, backend)
-        return out if out is not None else output
+        return execute_norm(function, (x,), arguments, out, backend)
 
     return pool
 
@@ -112,18 +110,48 @@ def _backward(name: str, examples: str = "") -> NormBackward:
         out: np.ndarray | None = None,
         backend: BackendName | None = None,
     ) -> Any:
-        gradient, array = arrays.as_arrays(name, function.inputs, (grad_output, x))
-        arrays.check_dtype(name, "grad_output", gradient.dtype)
-        check_gradient(name, gradient.dtype)
         arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
-        p, call = understood(function, "x", array.shape, array.dtype, arguments)
-        geometry, dtype = call.geometry, gradient.dtype.newbyteorder("=")
-        arrays.check_shape(name, "grad_output", gradient.shape, geometry.output_shape)
-        output = _output(name, out, geometry.input_shape, dtype, (gradient, array))
-        write_gradient(call, p, gradient, array, output, backend)
-        return out if out is not None else output
+        return execute_norm(function, (grad_output, x), arguments, out, backend)
 
     return backward
+
+
+def execute_any(
+    function: Function, inputs: tuple[Any, ...], arguments: tuple[Any, ...], out: Any, backend: Any
+) -> Any:
+    """Answer a call of any public function."""
+    work = execute_norm if function.operation is NORM else execute
+    return work(function, inputs, arguments, out, backend)
+
+
+def execute_norm(
+    function: Function, inputs: tuple[Any, ...], arguments: tuple[Any, ...], out: Any, backend: Any
+) -> Any:
+    """Answer a call of a public function of this file, as `execute` does those of others."""
+    name, names = function.name, function.inputs
+    if not (type(inputs[0]) is type(inputs[-1]) is np.ndarray):
+        guest = guests.host_of(name, names, inputs, out)
+        if guest is not None:
+            return guest.load().answer(function, inputs, arguments, backend)
+        inputs = arrays.as_arrays(name, names, inputs)
+    first, x = inputs[0], inputs[-1]
+    backward = function.part == "backward"
+    if backward:
+        arrays.check_dtype(name, "grad_output", first.dtype)
+        check_gradient(name, first.dtype)
+    p, call = understood(function, "x", x.shape, x.dtype, arguments)
+    geometry = call.geometry
+    if backward:
+        arrays.check_shape(name, "grad_output", first.shape, geometry.output_shape)
+        shape, dtype = geometry.input_shape, first.dtype.newbyteorder("=")
+    else:
+        shape, dtype = geometry.output_shape, call.dtype
+    output = _output(name, out, shape, dtype, inputs)
+    if backward:
+        write_gradient(call, p, first, x, output, backend)
+    else:
+        write_norms(call, p, x, output, backend)
+    return out if out is not None else output
 
 
 def understood(

@@ -64,6 +64,9 @@ class Backend(Protocol):
     def plan(self, call: Call, storages: tuple[Storage, ...]) -> Plan:
         """How to answer a call whose inputs and outputs lie in this memory; it has some cells."""
 
+    def answers(self, call: Call) -> bool:
+        """Whether the backend has a way to answer a call; if not, NumPy answers."""
+
     def ready(self, plan: Plan) -> bool:
         """Whether a plan can run without compiling anything first; it may load files."""
 

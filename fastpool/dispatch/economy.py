@@ -74,6 +74,8 @@ def _compiled_if_worth(call: Call, storages: tuple[Storage, ...]) -> Plan | None
             return _ready_plan(call, storages)
         return None
     backend = table.load(COMPILED)
+    if not backend.answers(call):
+        return None
     plan = backend.plan(call, storages)
     log.debug("%s: compiling, as %.2g s were spent without", call.name, spent)
     backend.compile(plan)
@@ -82,8 +84,10 @@ def _compiled_if_worth(call: Call, storages: tuple[Storage, ...]) -> Plan | None
 
 
 def _ready_plan(call: Call, storages: tuple[Storage, ...]) -> Plan | None:
-    """The compiled backend's plan, unless it would have to compile first."""
+    """The compiled backend's plan, unless it would have to compile first, or has none."""
     backend = table.load(COMPILED)
+    if not backend.answers(call):
+        return None
     plan = backend.plan(call, storages)
     return plan if backend.ready(plan) else None
 

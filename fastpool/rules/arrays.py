@@ -86,7 +86,9 @@ def data_type(function: str, name: str, value: Any) -> np.dtype[Any]:
         It is none.
     """
     try:
-        dtype: np.dtype[Any] = np.dtype(value)
+        # PyTorch's dtypes have NumPy's names.
+        named = type(value).__module__ == "torch" and type(value).__name__ == "dtype"
+        dtype: np.dtype[Any] = np.dtype(str(value).removeprefix("torch.") if named else value)
     except Exception as error:  # an object's own attribute `dtype` may raise any
         raise TypeError(f"{function}: {name} must be dtypes, got {shown(value)}") from error
     check_dtype(function, name, dtype)

@@ -40,6 +40,16 @@ class Axis:
         return self.output > 1 and self.span > self.stride
 
     @property
+    def tiled(self) -> bool:
+        """Whether windows stand side by side without padding; the last one may be cut."""
+        return (
+            self.regular
+            and self.kernel == self.stride
+            and self.dilation == 1
+            and self.pad_low == self.pad_high == 0
+        )
+
+    @property
     def empty_window(self) -> int | None:
         """The first window without a cell, which an unpooling may have, or None."""
         return first_empty_window(

@@ -15,6 +15,7 @@ import numpy as np
 from .arguments import IndexFormat
 from .axis import Axis
 from .geometry import LAYOUTS, Geometry
+from .missing import Missing
 from .operation import Operation
 from .sums import Division
 
@@ -73,6 +74,29 @@ class Call:
         Of the indices that are returned or come in; None if there are none.
     division : Division or None
         Of sums and averages: what becomes of a sum.
+    missing : Missing or None
+        Which cells of the input count nowhere; None if all count.
+
+    Notes
+    -----
+    ``downsample`` makes forward calls, whose windows are *tiles*: they stand side by side without
+    padding, and the last one along an axis may be cut. A **median** has the operation `MEDIAN`, one
+    input and one output of the same dtype, and no division. "any" and "all" have `ANY` and `ALL`,
+    and a bool output.
+
+    A call **with missing cells** has any operation (`MAXIMUM`, `MINIMUM`, `MODE`, `MEDIAN`, `SUM`,
+    `AVERAGE`, `ANY`, `ALL`), and no index:
+
+    * Inputs are x, and a bool mask if ``missing.masked``.
+    * Cells that are not missing are valid. The value of a tile is that of its valid cells: an
+      average divides by their number (``division.divisor`` is None), a sum by nothing (it is 1).
+      Sums add them in their order, +0.0 for each missing one; the kernel decides whether as trees.
+    * A tile with fewer valid cells than ``missing.min_count`` gets ``missing.fill``, or False if
+      the operation is `ANY` or `ALL`. One with none that is not too few has the sum 0, "any" False,
+      and "all" True.
+    * If ``missing.fill`` is None, and the operation is neither `ANY` nor `ALL`, there is a second
+      output, a bool array of the shape of the first: True where a tile has too few, whose value
+      is 0 then.
     """
 
     function: Function
@@ -81,6 +105,7 @@ class Call:
     dtype: np.dtype[Any]
     index_dtype: np.dtype[Any] | None
     division: Division | None = None
+    missing: Missing | None = None
 
     @property
     def name(self) -> str:
@@ -108,11 +133,25 @@ class Call:
         return self.part == "backward" or self.window
 
     @property
+    def tiled(self) -> bool:
+        """Whether windows are tiles: they stand side by side without padding."""
+        return all(axis.tiled for axis in self.geometry.axes)
+
+    @property
+    def masks(self) -> bool:
+        """Whether the second output says which blocks have too few cells."""
+        missing = self.missing
+        return missing is not None and missing.fill is None and not self.operation.truth
+
+    @property
     def inputs(self) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]:
         """The shape and native dtype of each array that the call takes."""
         geometry = self.geometry
         if self.part == "forward":
-            return ((geometry.input_shape, self.dtype),)
+            shape = geometry.input_shape
+            if self.missing is not None and self.missing.masked:
+                return (shape, self.dtype), (shape, np.dtype(np.bool_))
+            return ((shape, self.dtype),)
         if not self.operation.picks_cell:
             return ((geometry.output_shape, self.dtype),)
         codes = np.dtype(np.int64) if self.index_dtype is None else self.index_dtype
@@ -123,9 +162,13 @@ class Call:
         """The shape and dtype of each array that the call makes."""
         geometry = self.geometry
         dtype = self.dtype if self.division is None else self.division.dtype
+        if self.operation.truth:
+            dtype = np.dtype(np.bool_)
         if self.part != "forward":
             return ((geometry.input_shape, dtype),)
         output = geometry.output_shape, dtype
+        if self.masks:
+            return output, (geometry.output_shape, np.dtype(np.bool_))
         if self.index_dtype is None:
             return (output,)
         return output, (geometry.output_shape, self.index_dtype)
@@ -134,7 +177,7 @@ class Call:
     def kind(self) -> tuple[Any, ...]:
         """What "auto" counts together: the calls that need the same kernels, more or less."""
         dtypes = self.dtype, self.index_dtype, self.division and self.division.dtype
-        return self.name, *dtypes, self.geometry.windows
+        return self.name, self.operation.name, *dtypes, self.geometry.windows, self.missing
 
     def check_indices(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Check indices that come in by their shape and dtype.

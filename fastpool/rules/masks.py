@@ -11,6 +11,8 @@ from .arguments import MOST_AXES
 
 # What a nest may hold any number of: none of these holds an array.
 _ATOMS = (str, bytes, bytearray, memoryview, range, dict, np.generic)
+# DLPack's numbers of memory that the CPU reads: its own, and what CUDA and ROCm pinned there.
+_HOST_DEVICES = (1, 3, 11)
 
 
 def as_array(function: str, name: str, value: object) -> np.ndarray:
@@ -23,6 +25,9 @@ def as_array(function: str, name: str, value: object) -> np.ndarray:
     """
     if type(value) is np.ndarray:
         return value
+    shared = _shared(function, name, value)
+    if shared is not None:
+        return shared
     refuse_masks(function, name, value)
     try:
         array = _made(value)
@@ -32,6 +37,35 @@ def as_array(function: str, name: str, value: object) -> np.ndarray:
         raise _no_array(function, name, error) from _unknown(error)
     _refuse_masked(function, name, array)
     return np.asarray(array)
+
+
+def _shared(function: str, name: str, value: Any) -> np.ndarray | None:
+    """The memory of an array of another library, by DLPack; None where there is no such way.
+
+    Then `__array__` may know another one: DLPack lacks dtypes, and a library may refuse.
+    """
+    kind = type(value)
+    if issubclass(kind, (np.ndarray, list, tuple, int, float, *_ATOMS)):
+        return None
+    other_way = False
+    try:
+        other_way = hasattr(kind, "__array__")
+        if not (hasattr(kind, "__dlpack__") and hasattr(kind, "__dlpack_device__")):
+            return None
+        device = int(value.__dlpack_device__()[0])
+        array = np.from_dlpack(value) if device in _HOST_DEVICES else None
+    except MemoryError:
+        raise MemoryError(f"{function}: {name} cannot be made an array: out of memory") from None
+    except Exception as error:  # an object's own methods may raise any
+        if other_way:
+            return None
+        raise _no_array(function, name, error) from _unknown(error)
+    if array is None:
+        raise TypeError(
+            f"{function}: {name} is a {kind.__name__} on another device than the CPU (DLPack's "
+            f"number {device}); copy it to the CPU first"
+        )
+    return array
 
 
 def refuse_masks(function: str, name: str, value: object, lazy: tuple[type, ...] = ()) -> None:
@@ -102,7 +136,10 @@ def _refuse_masked(function: str, name: str, value: object) -> None:
 
 
 def _masked(function: str, name: str) -> TypeError:
-    return TypeError(f"{function}: {name} is a masked array, and masks are not supported")
+    return TypeError(
+        f"{function}: {name} is a masked array, and masks are not supported; "
+        "fastpool.downsample takes them"
+    )
 
 
 def _no_array(function: str, name: str, error: Exception) -> Exception:

@@ -26,6 +26,12 @@ class Operation:
         NaN beats every number either way.
     counts : bool
         For an operation that picks a cell: whether that is one of the most frequent value.
+    ranks : bool
+        For an operation that picks a cell: whether that is the first one of the middle value, of an
+        even number the lower one. Zeros are equal, and a NaN beats every number.
+    truth : bool
+        Whether it asks which cells are not 0, and the result is a bool: True if some are
+        (`sign` 1), or if all are (`sign` -1).
     """
 
     name: str
@@ -33,11 +39,16 @@ class Operation:
     idempotent: bool
     sign: int
     counts: bool = False
+    ranks: bool = False
+    truth: bool = False
 
 
 MAXIMUM = Operation("max", picks_cell=True, idempotent=True, sign=1)
 MINIMUM = Operation("min", picks_cell=True, idempotent=True, sign=-1)
 MODE = Operation("mode", picks_cell=True, idempotent=False, sign=0, counts=True)
+MEDIAN = Operation("median", picks_cell=True, idempotent=False, sign=0, ranks=True)
+ANY = Operation("any", picks_cell=False, idempotent=True, sign=1, truth=True)
+ALL = Operation("all", picks_cell=False, idempotent=True, sign=-1, truth=True)
 SUM = Operation("sum", picks_cell=False, idempotent=False, sign=0)
 NORM = Operation("lp", picks_cell=False, idempotent=False, sign=0)
 AVERAGE = Operation("avg", picks_cell=False, idempotent=False, sign=0)

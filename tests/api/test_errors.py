@@ -201,7 +201,8 @@ def hidden_masks():
 def test_masked_arrays(function, kind):
     values = hidden_masks()[kind]
     name = "grad_output" if function is backward else "x"
-    message = f"{function_name(function)}: {name} is a masked array, and masks are not supported"
+    refusal = "masks are not supported; fastpool.downsample takes them"
+    message = f"{function_name(function)}: {name} is a masked array, and {refusal}"
     with pytest.raises(TypeError) as caught:
         function(values)
     assert str(caught.value) == message
@@ -212,7 +213,9 @@ def test_masked_arrays(function, kind):
 def test_masked_indices(function, kind):
     with pytest.raises(TypeError) as caught:
         function(indices=hidden_masks()[kind])
-    message = "indices is a masked array, and masks are not supported"
+    message = (
+        "indices is a masked array, and masks are not supported; fastpool.downsample takes them"
+    )
     assert str(caught.value) == f"{function_name(function)}: {message}"
 
 

@@ -18,6 +18,7 @@ ARROWS = {
     "backends": {"rules", "process"},
     "dispatch": {"backends", "rules", "process"},
     "api": {"dispatch", "backends", "rules", "process"},
+    "filters": {"api", "dispatch", "backends", "rules"},
     "interop": {"", "api", "dispatch", "backends", "rules", "process"},
     "cli": {"", "api", "dispatch", "backends", "rules", "process"},
 }
@@ -84,6 +85,8 @@ def test_every_part_has_its_arrows():
         ("backends/numpy/new.py", "from ...dispatch.table import load"),
         ("backends/numpy/new.py", "from ..numba import plan"),
         ("dispatch/new.py", "from ..api.execute import execute"),
+        ("filters/new.py", "from ..backends.numba import plan"),
+        ("api/new.py", "from ..filters.peaks import peaks"),
         ("interop/dask/new.py", "from ...backends.numba import plan"),
         ("interop/new.py", "from ..cli import check"),
         ("api/new.py", "def f():\n    import numba"),

@@ -347,7 +347,10 @@ class TestMasks:
         return lazy.map_blocks(read, dtype=dtype, meta=np.empty((0,) * x.ndim, dtype))
 
     def refused(self, lazy, parameter):
-        text = f"{lazy[0]}: {parameter} is a masked array, and masks are not supported"
+        text = (
+            f"{lazy[0]}: {parameter} is a masked array, and masks are not supported; "
+            "fastpool.downsample takes them"
+        )
         with pytest.raises(TypeError) as caught:
             lazy[1].compute()
         assert str(caught.value) == text

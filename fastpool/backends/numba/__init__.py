@@ -211,6 +211,13 @@ def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
     return made if call.geometry.regular else CheckedPlan(call, made, storages[1])
 
 
+def answers(call: Call) -> bool:
+    """Whether there are kernels for a call."""
+    operation = call.operation
+    floats = operation.counts and call.dtype.kind not in "iub"
+    return not (operation.ranks or operation.truth or floats or call.missing is not None)
+
+
 def ready(plan: AnyPlan) -> bool:
     """Whether a plan can run without compiling; what lies on disk is loaded."""
     known, compiled = cast(Plan, plan), jit.compiled_functions()

@@ -22,7 +22,7 @@ from ...rules.arrays import Storage
 from ...rules.call import Call
 from ..protocol import Entry
 from ..protocol import Plan as AnyPlan
-from . import counting, scatter, select, sums, values
+from . import counting, scatter, select, sums, tiles, values
 
 _PARTS: dict[str, Callable[..., int | None]] = {
     "forward": select.forward,
@@ -38,9 +38,13 @@ class Plan:
 
     def __init__(self, call: Call) -> None:
         self._call, self._part = call, _PARTS[call.part]
-        if call.division is not None:
+        operation = call.operation
+        labels = operation.counts and call.index_dtype is None and call.tiled
+        if labels or operation.ranks or operation.truth or call.missing is not None:
+            self._part = tiles.forward
+        elif call.division is not None:
             self._part = sums.forward if call.part == "forward" else sums.backward
-        elif call.operation.counts:
+        elif operation.counts:
             self._part = counting.forward
         elif call.part == "forward" and call.index_dtype is None:
             self._part = values.forward
@@ -54,6 +58,11 @@ class Plan:
 def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
     """How to answer a call."""
     return Plan(call)
+
+
+def answers(call: Call) -> bool:
+    """NumPy answers every call."""
+    return True
 
 
 def ready(plan: AnyPlan) -> bool:

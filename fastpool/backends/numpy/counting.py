@@ -51,7 +51,7 @@ def forward(
         plane = np.arange(len(cells)).reshape(-1, *(1,) * (count + 2))
         position = plane * math.prod(axis.size for axis in local) + position
         position = position * channels + np.arange(channels)[:, None]
-        picked = _modes(cells.reshape(-1), position, inside)
+        picked = modes(cells.reshape(-1).take(position), inside)
         chosen = np.take_along_axis(position, picked[..., None], -1)[..., 0]
         output[block.windows] = cells.reshape(-1).take(chosen)
         if rest:
@@ -67,9 +67,11 @@ def forward(
     return None
 
 
-def _modes(cells: np.ndarray, position: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """The first tap of the most frequent value of each window; taps lie along the last axis."""
-    values = cells.take(position)
+def modes(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """The first tap of the most frequent value of each window; taps lie along the last axis.
+
+    Taps that are not inside count nowhere.
+    """
     if values.dtype.kind == "b":  # any byte but 0 is True
         values = values.view(np.uint8) != 0
     width, inside = values.shape[-1], np.broadcast_to(inside, values.shape)

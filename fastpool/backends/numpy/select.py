@@ -34,7 +34,7 @@ def forward(
     x, output, *rest = joined([x, output] if indices is None else [x, output, indices], count + 1)
     for block in blocks_to_read(geometry, BLOCK, x.ndim == count + 2):
         cells, local = native(x[block.cells]), block.axes
-        best, taps = _keys(cells, call.operation), []
+        best, taps = keys_of(cells, call.operation), []
         for number in reversed(range(count)):
             best, along = _first_extremes(best, local[number], number + 1, call.operation)
             taps.append(along)
@@ -64,7 +64,7 @@ def _along(axis: Axis, number: int, count: int) -> np.ndarray:
     return np.arange(axis.output).reshape(-1, *(1,) * (count - number))
 
 
-def _keys(cells: np.ndarray, operation: Operation) -> np.ndarray:
+def keys_of(cells: np.ndarray, operation: Operation) -> np.ndarray:
     """Numbers in the order of `cells` that comparisons and `numpy.maximum` are exact on.
 
     Integers and floats without a NaN are themselves. Otherwise floats are mapped to signed

@@ -50,7 +50,7 @@ def forward(call: Call, x: np.ndarray, output: np.ndarray) -> None:
                 cells = cells.view(np.uint8) != 0
             divisors = _divisors(counts, block.part)
             if large:
-                output[block.target] = _quotients(cells, block.reaches, ordered, divisors, dtype)
+                output[block.target] = quotients(cells, block.reaches, ordered, divisors, dtype)
                 continue
             cells = cells.astype(sums, copy=False)
             large_windows = (
@@ -61,7 +61,7 @@ def forward(call: Call, x: np.ndarray, output: np.ndarray) -> None:
             found = summed(cells, block.reaches, ordered)
             if large_windows is not None:
                 np.copyto(found, summed(cells, block.reaches, True), where=~large_windows)
-            output[block.target] = _divided(found, divisors, dtype)
+            output[block.target] = divided(found, divisors, dtype)
 
 
 def backward(call: Call, grad_output: np.ndarray, grad_input: np.ndarray) -> None:
@@ -303,7 +303,7 @@ def _divisors(counts: Sequence[np.ndarray], part: Part) -> np.ndarray:
     return rules.products([along if along.size == 1 else along[where] for along, where in pairs])
 
 
-def _divided(sums: np.ndarray, divisors: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+def divided(sums: np.ndarray, divisors: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """Sums over divisors, rounded once."""
     if divisors.size == 1 and divisors.item() == 1:
         return sums.astype(dtype, copy=False)
@@ -315,7 +315,7 @@ def _divided(sums: np.ndarray, divisors: np.ndarray, dtype: np.dtype[Any]) -> np
     return rounded
 
 
-def _quotients(
+def quotients(
     cells: np.ndarray,
     reaches: Sequence[AnyReach],
     ordered: bool,

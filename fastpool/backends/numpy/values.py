@@ -43,16 +43,24 @@ Slices: TypeAlias = tuple[slice, ...]
 
 def forward(call: Call, x: np.ndarray, output: np.ndarray) -> None:
     """Fill `output`."""
-    channels, behind = call.geometry.channels, len(call.geometry.axes) + 1
+    behind = len(call.geometry.axes) + 1
     x, output = joined([x, output], behind)
     for block in blocks_to_read(call.geometry, BYTES // x.itemsize, x.ndim == behind + 1):
-        cells = native(x[block.cells])
-        best = extremes(cells, block.axes, call.operation)
-        if best is None:
-            geometry = replace(call.geometry, lead=(len(cells),), axes=block.axes)
-            best = np.empty((len(cells), *geometry.outputs, channels), cells.dtype)
-            select.forward(replace(call, geometry=geometry), cells, best)
-        output[block.windows] = best
+        output[block.windows] = picked(call, native(x[block.cells]), block.axes, call.operation)
+
+
+def picked(
+    call: Call, cells: np.ndarray, axes: tuple[Axis, ...], operation: Operation
+) -> np.ndarray:
+    """The picked cell of every window of a block of a call; see `extremes`."""
+    best = extremes(cells, axes, operation)
+    if best is None:
+        geometry = replace(call.geometry, lead=(len(cells),), axes=axes)
+        function = replace(call.function, operation=operation)
+        block = replace(call, geometry=geometry, function=function)
+        best = np.empty((len(cells), *geometry.outputs, cells.shape[-1]), cells.dtype)
+        select.forward(block, cells, best)
+    return best
 
 
 def extremes(cells: np.ndarray, axes: tuple[Axis, ...], operation: Operation) -> np.ndarray | None:

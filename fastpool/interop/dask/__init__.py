@@ -19,6 +19,7 @@ from ...dispatch import defaults
 from ...rules import arrays, calls
 from ...rules.members import FUNCTIONS
 from . import documents as texts
+from . import door as door
 from .adaptive import (
     adaptive_avgpool1d,
     adaptive_avgpool1d_backward,

@@ -14,7 +14,7 @@ from ...api.types import BackendName, Entries, Padding
 from ...dispatch import defaults
 from ...process.threads import one_thread
 from ...rules import arrays, sums
-from ...rules.call import Call
+from ...rules.call import Call, Function
 from ...rules.members import FUNCTIONS
 from ...rules.norms import Norm as NormType
 from . import documents as texts
@@ -41,10 +41,8 @@ def _norm(name: str) -> Norm:
         layout: Any = function.layouts[0],
         backend: BackendName | None = None,
     ) -> Any:
-        x = known(name, "x", x)
         arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
-        p, call = understood(function, "x", x.shape, x.dtype, arguments)
-        return pooled(call, x, defaults.resolve(name, backend), _norms, (p,))
+        return norms_of(function, known(name, "x", x), arguments, backend)
 
     return pool
 
@@ -68,16 +66,30 @@ def _backward(name: str) -> NormBackward:
         backend: BackendName | None = None,
     ) -> Any:
         gradient, x = known(name, "grad_output", grad_output), known(name, "x", x)
-        dtype = arrays.data_type(name, "grad_output", gradient.dtype)
-        sums.check_gradient(name, dtype)
         arguments = norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout
-        p, call = understood(function, "x", x.shape, x.dtype, arguments)
-        arrays.check_shape(name, "grad_output", gradient.shape, call.geometry.output_shape)
-        call = replace(call, dtype=dtype.newbyteorder("="))
-        given = p, defaults.resolve(name, backend)
-        return gathered(call, (gradient, x), chunks, _gradient, given)
+        return gradient_of(function, gradient, x, arguments, chunks, backend)
 
     return backward
+
+
+def norms_of(function: Function, x: Any, arguments: tuple[Any, ...], backend: Any) -> Any:
+    """The Dask array of norms, whose arguments are those of `understood`."""
+    p, call = understood(function, "x", x.shape, x.dtype, arguments)
+    return pooled(call, x, defaults.resolve(function.name, backend), _norms, (p,))
+
+
+def gradient_of(
+    function: Function, gradient: Any, x: Any, arguments: tuple[Any, ...], chunks: Any, backend: Any
+) -> Any:
+    """The Dask array of the gradient of norms."""
+    name = function.name
+    dtype = arrays.data_type(name, "grad_output", gradient.dtype)
+    sums.check_gradient(name, dtype)
+    p, call = understood(function, "x", x.shape, x.dtype, arguments)
+    arrays.check_shape(name, "grad_output", gradient.shape, call.geometry.output_shape)
+    call = replace(call, dtype=dtype.newbyteorder("="))
+    given = p, defaults.resolve(name, backend)
+    return gathered(call, (gradient, x), chunks, _gradient, given)
 
 
 def _norms(call: Call, parts: Sequence[Part], backend: str, p: NormType, pieces: Any) -> np.ndarray:

@@ -16,6 +16,7 @@ Averages and sums are linear maps by themselves, whose transpose spreads gradien
 linear maps too, which change with the input: the second derivatives are those of formulas.
 """
 
+from . import door as door
 from .adaptive import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,

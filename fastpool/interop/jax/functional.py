@@ -107,6 +107,12 @@ def float_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
     return np.dtype(jnp.result_type(float)) if dtype.kind in "iub" else None
 
 
+def integer_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
+    """What sums of integers are: JAX's own default integers."""
+    whole = {"u": jnp.uint, "i": int, "b": int}.get(dtype.kind)
+    return None if whole is None else np.dtype(jnp.result_type(whole))
+
+
 def static(call: Call, p: NormType = 0) -> Pooling:
     """What is known when a function is traced, with the backend that answers."""
     backend = defaults.current_default()
@@ -185,9 +191,7 @@ def _sum(of_arrays: str) -> Sum:
         layout: Any = function.layouts[0],
     ) -> jax.Array:
         x, dtype = jax_array(name, x)
-        # Sums of integers are JAX's own default integers.
-        whole = {"u": jnp.uint, "i": int, "b": int}.get(dtype.kind)
-        result = None if whole is None else np.dtype(jnp.result_type(whole))
+        result = integer_dtype(dtype)
         call = calls.average(
             function, "x", x.shape, dtype, kernel_size, stride, padding, ceil_mode, True, 1,
             dilation, layout, result,

@@ -18,6 +18,7 @@ again. Maximum and minimum differ in the first kind alone. Averages are linear, 
 averaging and spreading, each the backward pass of the other.
 """
 
+from . import door as door
 from .adaptive import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,

@@ -77,6 +77,14 @@ def numbers(function: str, name: str, value: Any, axes: int) -> list[Any]:
     return [number(function, name, each) for each in values]
 
 
+def pads(function: str, value: Any, axes: int) -> list[Any]:
+    """The padding, which is the same at both ends of an axis, as PyTorch has it."""
+    found = numbers(function, "padding", value, axes)
+    if axes < len(found) == 2 * axes:  # what operators have for two numbers an axis
+        raise ValueError(f"{function}: padding must have {axes} entries, got {len(found)}")
+    return found
+
+
 def output_sizes(function: str, value: Any, shape: Sequence[Any], axes: int) -> list[Any]:
     """How many windows each axis is to have, those of None looked up in the input's shape."""
     found = entries(value)

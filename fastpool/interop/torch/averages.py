@@ -8,7 +8,7 @@ from typing import Any, SupportsIndex
 import torch
 
 from ...rules.arguments import check_flag
-from .arguments import IntOrSequence, elsewhere, number, numbers, prepare, strides
+from .arguments import IntOrSequence, elsewhere, number, numbers, pads, prepare, strides
 from .derivatives import AVERAGED, call
 
 
@@ -181,7 +181,7 @@ def _averaged(
     rules = (
         kernel,
         strides(name, stride, kernel, axes),
-        numbers(name, "padding", padding, axes),
+        pads(name, padding, axes),
         bool(ceil_mode),
         bool(count_include_pad),
         None if divisor is None else number(name, "divisor_override", divisor),

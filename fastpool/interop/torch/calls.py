@@ -86,6 +86,20 @@ def as_rules(rules: Sequence[Any]) -> Rules:
     return tuple([tuple(rule) if isinstance(rule, list) else rule for rule in rules])
 
 
+def _pairs(padding: Sequence[Any], axes: int) -> tuple[tuple[Any, Any], ...]:
+    """The padding at both ends of each axis: schemas have numbers alone, one or two an axis."""
+    if len(padding) == axes:
+        return tuple((pad, pad) for pad in padding)
+    return tuple(zip(padding[::2], padding[1::2], strict=True))
+
+
+def _windows(member: Member, rules: Rules) -> Rules:
+    """The arguments of an operator as `rules.calls` has them."""
+    if member.adaptive or len(rules[2]) != 2 * member.axes:
+        return rules
+    return (*rules[:2], _pairs(rules[2], member.axes), *rules[3:])
+
+
 @lru_cache(maxsize=_MOST)
 def forward(
     name: str,
@@ -112,7 +126,7 @@ def forward(
     else:
         make = calls.adaptive_average if member.adaptive else calls.average
         rest = (layout, None) if member.adaptive else (1, layout, None)
-    call = make(function, "input", tuple(shape), dtype, *rules, *rest)
+    call = make(function, "input", tuple(shape), dtype, *_windows(member, rules), *rest)
     return _channels_last(call) if channels_last else call, call.geometry.output_shape
 
 
@@ -140,11 +154,11 @@ def backward(
     if codes is not None:
         make = calls.adaptive_backward if member.adaptive else calls.backward
         rest = rest if member.adaptive else (_format(window), *rest)
-        call = make(function, dtype, codes[1], input_shape, *rules, *rest)
+        call = make(function, dtype, codes[1], input_shape, *_windows(member, rules), *rest)
     else:
         make = calls.adaptive_average_backward if member.adaptive else calls.average_backward
         rest = rest if member.adaptive else (1, *rest)
-        call = make(function, dtype, input_shape, *rules, *rest)
+        call = make(function, dtype, input_shape, *_windows(member, rules), *rest)
     arrays.check_shape(function.name, "grad_output", shape, call.geometry.output_shape)
     if codes is not None:
         call.check_indices(*codes)
@@ -163,7 +177,10 @@ def unpool(
     """The call that puts the values of a tensor to where flat indices say, and their shape."""
     function = UNPOOLINGS[axes]
     arrays.check_dtype(function.name, "input", dtype)
-    rest = *rules, 1, "flat", function.layouts[0]
+    kernel_size, stride, padding, output_size = rules
+    if len(padding) == 2 * axes:
+        padding = _pairs(padding, axes)
+    rest = kernel_size, stride, padding, output_size, 1, "flat", function.layouts[0]
     call = calls.unpool(function, tuple(shape), dtype, codes[1], *rest)
     call.check_indices(*codes)
     return _channels_last(call) if channels_last else call, call.geometry.input_shape
@@ -221,19 +238,21 @@ def unpooled_of(axes: int, shape: Sequence[Any], rules: Sequence[Any]) -> tuple[
         return unpool(axes, tuple(shape), _ANY, codes, as_rules(rules), False)[1]
     kernels, strides, paddings, wanted = rules
     at = len(shape) - axes
+    pads = _pairs(paddings, axes)
     sizes = wanted or [
-        (count - 1) * step - 2 * pad + kernel
-        for count, kernel, step, pad in zip(shape[at:], kernels, strides, paddings, strict=True)
+        (count - 1) * step - sum(ends) + kernel
+        for count, kernel, step, ends in zip(shape[at:], kernels, strides, pads, strict=True)
     ]
     return (*shape[:at], *sizes[-axes:])
 
 
 def _foretold(shape: Sequence[Any], *windows: Any) -> tuple[Any, ...]:
-    *lengths, ceil_mode = windows
-    at = len(shape) - len(lengths[0])
+    kernels, strides, paddings, gaps, ceil_mode = windows
+    at = len(shape) - len(kernels)
+    lengths = kernels, strides, _pairs(paddings, len(kernels)), gaps
     sizes = [
-        output_length(size, pad, pad, gap * (kernel - 1) + 1, step, ceil_mode)
-        for size, kernel, step, pad, gap in zip(shape[at:], *lengths, strict=True)
+        output_length(size, *ends, gap * (kernel - 1) + 1, step, ceil_mode)
+        for size, kernel, step, ends, gap in zip(shape[at:], *lengths, strict=True)
     ]
     return (*shape[:at], *sizes)
 

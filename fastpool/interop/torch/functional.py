@@ -10,7 +10,7 @@ import torch
 from ...api.documents import named
 from ...rules.arguments import check_flag, entries
 from . import documents as texts
-from .arguments import IntOrSequence, elsewhere, number, numbers, prepare, strides
+from .arguments import IntOrSequence, elsewhere, number, numbers, pads, prepare, strides
 from .calls import MEMBERS, UNPOOLINGS, Rules
 from .derivatives import PICKED, UNPOOLED, call
 
@@ -110,7 +110,7 @@ def _extreme(name: str, template: str, examples: str = "", refusal: str = "") ->
         windows = (
             kernel,
             strides(name, stride, kernel, axes),
-            numbers(name, "padding", padding, axes),
+            pads(name, padding, axes),
             numbers(name, "dilation", dilation, axes),
             bool(ceil_mode),
         )
@@ -140,7 +140,7 @@ def _unpool(axes: int) -> Unpool:
         windows = (
             kernel,
             strides(name, stride, kernel, axes),
-            numbers(name, "padding", padding, axes),
+            pads(name, padding, axes),
             _sizes(name, output_size, input.shape, axes),
         )
         return call(UNPOOLED[axes], input, indices, *windows)

@@ -177,9 +177,12 @@ def _derivatives(axes: int, operators: Any) -> Any:
     return Function
 
 
+FUNCTIONS = {axes: _derivatives(axes, operators) for axes, operators in NORMS.items()}
+
+
 def _norm(axes: int, examples: str = "") -> Norm:
     name = f"lp_pool{axes}d"
-    function = _derivatives(axes, NORMS[axes])
+    function = FUNCTIONS[axes]
 
     @prepare
     @named(calls.NORMS[axes], texts.NORM, examples)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...rules.arrays import DTYPES, is_bfloat16
+
 # By the number of a tensor's axes: PyTorch's name of channels-last, which it lacks for three axes,
 # and where the axes stand in such memory.
 _FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -72,6 +74,26 @@ def as_array(tensor: torch.Tensor, channels_last: bool = False) -> np.ndarray:
 
         return tensor.view(torch.int16).numpy(force=True).view(ml_dtypes.bfloat16)
     return tensor.numpy(force=True)  # detached; no copy where none must be
+
+
+def as_tensor(array: np.ndarray) -> torch.Tensor:
+    """The memory of a new array, as a tensor."""
+    if is_bfloat16(array.dtype):
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def dtype_of(function: str, dtype: torch.dtype) -> np.dtype[Any]:
+    """NumPy's dtype of a tensor's memory, which may be none but a compiler's idea."""
+    if dtype is torch.bfloat16:
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    try:
+        return np.dtype(str(dtype).removeprefix("torch."))
+    except TypeError:
+        known = ", ".join(DTYPES)
+        raise TypeError(f"{function}: a tensor has {dtype}; supported are {known}") from None
 
 
 def quotient_type(dtype: torch.dtype) -> torch.dtype:

@@ -1,0 +1,179 @@
+"""Blocks of arrays handed to a backend: as one call on views, or as slices and parts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..rules.arrangement import Arrangement, arranged, splits
+from ..rules.call import Call, Function
+from ..rules.downsampling import NAME, Blocks
+from ..rules.operation import ANY, AVERAGE, MAXIMUM, MINIMUM, MODE
+from ..rules.sums import Division
+from .execute import execute_call
+
+
+class Piece(NamedTuple):
+    """Blocks that a backend reduces in one call.
+
+    Attributes
+    ----------
+    cells, windows : tuple
+        Where they stand in x, and in the result.
+    arrangement : Arrangement
+        How these are seen.
+    call : Call
+        What is asked of the backend.
+    """
+
+    cells: tuple[Any, ...]
+    windows: tuple[Any, ...]
+    arrangement: Arrangement
+    call: Call
+
+
+class Task(NamedTuple):
+    """What is known of all calls of one kind.
+
+    Attributes
+    ----------
+    blocks : Blocks
+        What is asked for.
+    pieces : tuple of Piece
+        How it is computed; none if there is nothing to compute.
+    """
+
+    blocks: Blocks
+    pieces: tuple[Piece, ...]
+
+
+def planned(blocks: Blocks, strides: Sequence[tuple[int, ...]]) -> Task:
+    """How blocks of arrays with these strides are reduced: of x, of a mask, of the result."""
+    if 0 in blocks.outputs or blocks.operation is None or blocks.filled:
+        return Task(blocks, ())
+    split = splits(blocks, strides[0])
+    if split is None:
+        return Task(blocks, (_piece(blocks, strides, (...,), (...,), None),))
+    size, factor, before = blocks.shape[split], blocks.factors[split], (slice(None),) * split
+    full, pieces = size // factor, list[Piece]()
+    for first, count in ((0, full), (full, blocks.outputs[split] - full)):
+        if count:
+            low, high = first * factor, min((first + count) * factor, size)
+            part = replace(
+                blocks,
+                shape=_changed(blocks.shape, split, high - low),
+                outputs=_changed(blocks.outputs, split, count),
+            )
+            cells, windows = slice(low, high), slice(first, first + count)
+            whole = split if count == full else None
+            pieces.append(_piece(part, strides, (*before, cells), (*before, windows), whole))
+    return Task(blocks, tuple(pieces))
+
+
+def _changed(numbers: tuple[int, ...], place: int, number: int) -> tuple[int, ...]:
+    return (*numbers[:place], number, *numbers[place + 1 :])
+
+
+def _piece(
+    blocks: Blocks,
+    strides: Sequence[tuple[int, ...]],
+    cells: tuple[Any, ...],
+    windows: tuple[Any, ...],
+    split: int | None,
+) -> Piece:
+    arrangement = arranged(blocks, strides, split)
+    return Piece(cells, windows, arrangement, _call(blocks, arrangement))
+
+
+def _call(blocks: Blocks, arrangement: Arrangement) -> Call:
+    """What is asked of a backend."""
+    operation, dtype, result = blocks.operation, blocks.dtype, blocks.result
+    assert operation is not None
+    missing, division = blocks.missing, None
+    if operation.truth and missing is None and dtype.itemsize == 1:
+        # A byte is 0 or not, whatever it means. The result has the extremes, which become truths.
+        operation, dtype = MAXIMUM if operation is ANY else MINIMUM, np.dtype(np.uint8)
+    elif not (operation.picks_cell or operation.truth):
+        made = np.dtype(np.uint8) if result.kind == "b" else result
+        division = Division(made, None if operation is AVERAGE else 1, True)
+    names = ("x",) if missing is None or not missing.masked else ("x", "mask")
+    function = Function(NAME, "forward", operation, len(arrangement.geometry.axes), names)
+    return Call(function, arrangement.geometry, "flat", dtype, None, division, missing)
+
+
+def write(
+    task: Task, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...], backend: Any
+) -> None:
+    """Fill the outputs: the result, and for a masked array its mask."""
+    blocks = task.blocks
+    if blocks.operation is None:
+        steps = tuple(slice(None, None, each) for each in blocks.factors)
+        ends = tuple(map(slice, blocks.outputs))
+        for array, output in zip(inputs, outputs, strict=False):
+            output[...] = array[steps][ends]
+    elif blocks.filled and outputs[0].size:
+        _write_filled(task, inputs[0], outputs[0], backend)
+    masks = blocks.operation is None and len(inputs) == 2
+    for piece in task.pieces:
+        masks = piece.call.masks
+        cells = [array[piece.cells] for array in inputs]
+        _run(piece, cells, [array[piece.windows] for array in outputs], backend)
+    if len(outputs) == 2 and not masks:
+        outputs[1][...] = False
+
+
+def _run(
+    piece: Piece, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], backend: Any
+) -> None:
+    """Have a backend reduce the blocks of a piece."""
+    call, seen = piece.call, piece.arrangement.seen
+    x, output, result = inputs[0], outputs[0], call.results[0][1]
+    if x.dtype.itemsize == 1 and x.dtype != call.dtype:
+        x = x.view(call.dtype)
+    made = output
+    if output.dtype != result:  # a bool that is made as a byte
+        made = output.view(result)
+    read, written = call.geometry.input_shape, call.geometry.output_shape
+    arrays = (seen(x, read), *(seen(each, read) for each in inputs[1:]))
+    target: Any = seen(made, written)
+    if call.masks:
+        target = target, seen(outputs[1], written)
+    execute_call(call, arrays, target, backend)
+    if result != output.dtype:
+        np.not_equal(made, 0, out=output)
+
+
+def _write_filled(task: Task, x: np.ndarray, output: np.ndarray, backend: Any) -> None:
+    """Fill the output of an array that is filled up with NaN: apart where blocks are cut."""
+    blocks = task.blocks
+    along = tuple(zip(blocks.shape, blocks.factors, blocks.lacking, blocks.outputs, strict=True))
+    mode = blocks.operation is MODE
+    # Of an axis that is shorter than its factor, all cells are the block that is cut.
+    factors = [factor + lack if factor == size else factor for size, factor, lack, _ in along]
+    for cut in product(*((False, True) if lack else (False,) for _, _, lack, _ in along)):
+        windows, pieces = list[slice](), list[slice]()
+        for behind, factor, (size, _, lack, count) in zip(cut, factors, along, strict=True):
+            full = count - (lack > 0)
+            windows.append(slice(full, count) if behind else slice(full))
+            pieces.append(slice(full * factor, size) if behind else slice(full * factor))
+        target, cells = output[tuple(windows)], x[tuple(pieces)]
+        if not target.size:
+            continue
+        lacks = [lack if behind else 0 for behind, (_, _, lack, _) in zip(cut, along, strict=True)]
+        if any(cut):
+            whole = math.prod(n + lack for n, lack in zip(cells.shape, lacks, strict=True))
+            if not mode or whole > 2 * cells.size:  # more than half of each block is NaN
+                target[...] = np.nan
+                continue
+            cells = np.pad(cells, [(0, lack) for lack in lacks], constant_values=np.nan)
+        inner = replace(
+            blocks, shape=cells.shape, factors=tuple(factors), outputs=target.shape, filled=False
+        )
+        write(planned(inner, (cells.strides, target.strides)), (cells,), (target,), backend)
+        if any(cut):
+            target[np.isnan(target)] = np.nan
