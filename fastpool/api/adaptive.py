@@ -13,13 +13,25 @@ from ..rules.members import FUNCTIONS
 from . import adaptive_documents as texts
 from .documents import named
 from .execute import PoolResult, execute
-from .types import BackendName, Layout
+from .types import AnyArray, BackendName, GuestArray, Layout
 
 OutputSize: TypeAlias = SupportsIndex | Sequence[SupportsIndex | None] | None
 
 
 class Pool(Protocol):
     """A forward pass that can return indices."""
+
+    @overload
+    def __call__(
+        self,
+        x: GuestArray,
+        output_size: OutputSize,
+        return_indices: Literal[False] = False,
+        *,
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray: ...
 
     @overload
     def __call__(
@@ -36,6 +48,18 @@ class Pool(Protocol):
     @overload
     def __call__(
         self,
+        x: GuestArray,
+        output_size: OutputSize,
+        return_indices: Literal[True],
+        *,
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> PoolResult[GuestArray]: ...
+
+    @overload
+    def __call__(
+        self,
         x: ArrayLike,
         output_size: OutputSize,
         return_indices: Literal[True],
@@ -44,6 +68,18 @@ class Pool(Protocol):
         out: tuple[np.ndarray, np.ndarray] | None = None,
         backend: BackendName | None = None,
     ) -> PoolResult: ...
+
+    @overload
+    def __call__(
+        self,
+        x: GuestArray,
+        output_size: OutputSize,
+        return_indices: bool = False,
+        *,
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray | PoolResult[GuestArray]: ...
 
     @overload
     def __call__(
@@ -61,6 +97,20 @@ class Pool(Protocol):
 class PoolBackward(Protocol):
     """The gradient of such a forward pass."""
 
+    @overload
+    def __call__(
+        self,
+        grad_output: GuestArray,
+        indices: GuestArray | ArrayLike,
+        input_shape: Sequence[SupportsIndex],
+        output_size: OutputSize,
+        *,
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray: ...
+
+    @overload
     def __call__(
         self,
         grad_output: ArrayLike,
@@ -77,6 +127,19 @@ class PoolBackward(Protocol):
 class Average(Protocol):
     """A forward pass that averages."""
 
+    @overload
+    def __call__(
+        self,
+        x: GuestArray,
+        output_size: OutputSize,
+        *,
+        layout: Layout = ...,
+        dtype: DTypeLike | None = None,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray: ...
+
+    @overload
     def __call__(
         self,
         x: ArrayLike,
@@ -92,6 +155,19 @@ class Average(Protocol):
 class AverageBackward(Protocol):
     """The gradient of such a forward pass."""
 
+    @overload
+    def __call__(
+        self,
+        grad_output: GuestArray,
+        input_shape: Sequence[SupportsIndex],
+        output_size: OutputSize,
+        *,
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray: ...
+
+    @overload
     def __call__(
         self,
         grad_output: ArrayLike,
@@ -109,7 +185,7 @@ def _pool(name: str, examples: str = "") -> Pool:
 
     @named(function, texts.POOL, examples)
     def pool(
-        x: ArrayLike,
+        x: AnyArray,
         output_size: OutputSize,
         return_indices: bool = False,
         *,
@@ -127,8 +203,8 @@ def _backward(name: str, examples: str = "") -> PoolBackward:
 
     @named(function, texts.BACKWARD, examples)
     def backward(
-        grad_output: ArrayLike,
-        indices: ArrayLike,
+        grad_output: AnyArray,
+        indices: AnyArray,
         input_shape: Sequence[SupportsIndex],
         output_size: OutputSize,
         *,
@@ -147,7 +223,7 @@ def _average(name: str, examples: str = "") -> Average:
 
     @named(function, texts.AVERAGE, examples)
     def average(
-        x: ArrayLike,
+        x: AnyArray,
         output_size: OutputSize,
         *,
         layout: Any = function.layouts[0],
@@ -166,7 +242,7 @@ def _average_backward(name: str, examples: str = "") -> AverageBackward:
 
     @named(function, texts.AVERAGE_BACKWARD, examples)
     def backward(
-        grad_output: ArrayLike,
+        grad_output: AnyArray,
         input_shape: Sequence[SupportsIndex],
         output_size: OutputSize,
         *,

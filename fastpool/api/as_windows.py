@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..rules.downsampling import Blocks
 from ..rules.members import DIMENSIONS
-from ..rules.operation import AVERAGE, MAXIMUM, MINIMUM, SUM
+from ..rules.operation import AVERAGE, MAXIMUM, MINIMUM, SUM, Operation
 
 
 class Pooling(NamedTuple):
@@ -38,6 +40,8 @@ def pooling_of(blocks: Blocks) -> Pooling | None:
     operation = blocks.operation
     if blocks.missing is not None or blocks.filled or 0 in blocks.outputs:
         return None
+    if operation is AVERAGE and blocks.result.kind == "b":
+        return None
     if operation not in (AVERAGE, MAXIMUM, MINIMUM, SUM):
         return None
     axes = tuple(axis for axis, factor in enumerate(blocks.factors) if factor > 1)
@@ -52,11 +56,15 @@ def pooling_of(blocks: Blocks) -> Pooling | None:
     options: dict[str, Any] = {"ceil_mode": cut}
     if operation is AVERAGE:
         options["count_include_pad"] = False
-        options["dtype"] = (
-            None if blocks.result == blocks.dtype.newbyteorder("=") else blocks.result
-        )
-        if blocks.dtype.kind in "iub":
-            options["dtype"] = blocks.result
-    elif operation is SUM and blocks.dtype.kind not in "iub" and blocks.result != blocks.dtype:
+    if operation in (AVERAGE, SUM) and blocks.result != _default(operation, blocks.dtype):
         options["dtype"] = blocks.result
     return Pooling(f"{operation.name}pool{len(axes)}d", axes, kernel, options)
+
+
+def _default(operation: Operation, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What poolings of an array make without ``dtype=``."""
+    if dtype.kind not in "iub":
+        return dtype
+    if operation is AVERAGE:
+        return np.dtype(np.float64)
+    return np.dtype(np.uint64 if dtype.kind == "u" else np.int64)

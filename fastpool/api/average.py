@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, SupportsIndex
+from typing import Any, Protocol, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -13,12 +13,31 @@ from ..rules.members import FUNCTIONS
 from . import average_documents as texts
 from .documents import named
 from .execute import execute
-from .types import BackendName, Entries, Layout, Padding
+from .types import AnyArray, BackendName, Entries, GuestArray, Layout, Padding
 
 
 class Average(Protocol):
     """A forward pass that averages."""
 
+    @overload
+    def __call__(
+        self,
+        x: GuestArray,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: SupportsIndex | None = None,
+        *,
+        dilation: Entries = 1,
+        layout: Layout = ...,
+        dtype: DTypeLike | None = None,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray: ...
+
+    @overload
     def __call__(
         self,
         x: ArrayLike,
@@ -40,6 +59,25 @@ class Average(Protocol):
 class AverageBackward(Protocol):
     """The gradient of such a forward pass."""
 
+    @overload
+    def __call__(
+        self,
+        grad_output: GuestArray,
+        input_shape: Sequence[SupportsIndex],
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: SupportsIndex | None = None,
+        *,
+        dilation: Entries = 1,
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray: ...
+
+    @overload
     def __call__(
         self,
         grad_output: ArrayLike,
@@ -61,6 +99,23 @@ class AverageBackward(Protocol):
 class Sum(Protocol):
     """A forward pass that sums."""
 
+    @overload
+    def __call__(
+        self,
+        x: GuestArray,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        *,
+        dilation: Entries = 1,
+        layout: Layout = ...,
+        dtype: DTypeLike | None = None,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray: ...
+
+    @overload
     def __call__(
         self,
         x: ArrayLike,
@@ -82,7 +137,7 @@ def _average(name: str, examples: str = "") -> Average:
 
     @named(function, texts.AVERAGE, examples)
     def average(
-        x: ArrayLike,
+        x: AnyArray,
         kernel_size: Entries,
         stride: Entries | None = None,
         padding: Padding = 0,
@@ -111,7 +166,7 @@ def _backward(name: str, examples: str = "") -> AverageBackward:
 
     @named(function, texts.BACKWARD, examples)
     def backward(
-        grad_output: ArrayLike,
+        grad_output: AnyArray,
         input_shape: Sequence[SupportsIndex],
         kernel_size: Entries,
         stride: Entries | None = None,
@@ -139,7 +194,7 @@ def _sum(name: str, examples: str = "") -> Sum:
 
     @named(function, texts.SUM, examples)
     def pool(
-        x: ArrayLike,
+        x: AnyArray,
         kernel_size: Entries,
         stride: Entries | None = None,
         padding: Padding = 0,

@@ -14,7 +14,7 @@ differ by a look into a table.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 import numpy as np
 
@@ -26,20 +26,31 @@ from ..rules.arrays import Storage, storage_of
 from ..rules.call import Call, Function
 from . import guests
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
 
-class PoolResult(NamedTuple):
-    """What a pooling returns with ``return_indices=True``.
+    Array = TypeVar("Array", default=np.ndarray)
 
-    Attributes
-    ----------
-    output : ndarray
-        The value of every window.
-    indices : ndarray of the shape of `output`
-        Where in the input, or in the window, each value stands.
-    """
+    class PoolResult(NamedTuple, Generic[Array]):
+        """Of arrays of one kind; Python 3.10 has no such tuple, but its checkers have."""
 
-    output: np.ndarray
-    indices: np.ndarray
+        output: Array
+        indices: Array
+else:
+
+    class PoolResult(NamedTuple):
+        """What a pooling returns with ``return_indices=True``.
+
+        Attributes
+        ----------
+        output : ndarray
+            The value of every window.
+        indices : ndarray of the shape of `output`
+            Where in the input, or in the window, each value stands.
+        """
+
+        output: np.ndarray
+        indices: np.ndarray
 
 
 class Task:

@@ -12,11 +12,28 @@ from ..rules.members import FUNCTIONS
 from . import extreme_documents as texts
 from .documents import named
 from .execute import PoolResult, execute
-from .types import BackendName, Entries, IndexFormat, Layout, Padding
+from .types import AnyArray, BackendName, Entries, GuestArray, IndexFormat, Layout, Padding
 
 
 class Pool(Protocol):
     """A forward pass that can return indices."""
+
+    @overload
+    def __call__(
+        self,
+        x: GuestArray,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        padding: Padding = 0,
+        dilation: Entries = 1,
+        ceil_mode: bool = False,
+        return_indices: Literal[False] = False,
+        *,
+        index_format: IndexFormat = "flat",
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray: ...
 
     @overload
     def __call__(
@@ -38,6 +55,23 @@ class Pool(Protocol):
     @overload
     def __call__(
         self,
+        x: GuestArray,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        padding: Padding = 0,
+        dilation: Entries = 1,
+        ceil_mode: bool = False,
+        *,
+        return_indices: Literal[True],
+        index_format: IndexFormat = "flat",
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> PoolResult[GuestArray]: ...
+
+    @overload
+    def __call__(
+        self,
         x: ArrayLike,
         kernel_size: Entries,
         stride: Entries | None = None,
@@ -51,6 +85,23 @@ class Pool(Protocol):
         out: tuple[np.ndarray, np.ndarray] | None = None,
         backend: BackendName | None = None,
     ) -> PoolResult: ...
+
+    @overload
+    def __call__(
+        self,
+        x: GuestArray,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        padding: Padding = 0,
+        dilation: Entries = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+        *,
+        index_format: IndexFormat = "flat",
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray | PoolResult[GuestArray]: ...
 
     @overload
     def __call__(
@@ -73,6 +124,25 @@ class Pool(Protocol):
 class PoolBackward(Protocol):
     """The gradient of such a forward pass."""
 
+    @overload
+    def __call__(
+        self,
+        grad_output: GuestArray,
+        indices: GuestArray | ArrayLike,
+        input_shape: Sequence[SupportsIndex],
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        padding: Padding = 0,
+        dilation: Entries = 1,
+        ceil_mode: bool = False,
+        *,
+        index_format: IndexFormat = "flat",
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray: ...
+
+    @overload
     def __call__(
         self,
         grad_output: ArrayLike,
@@ -94,6 +164,24 @@ class PoolBackward(Protocol):
 class Unpool(Protocol):
     """The partial inverse of such a forward pass."""
 
+    @overload
+    def __call__(
+        self,
+        x: GuestArray,
+        indices: GuestArray | ArrayLike,
+        kernel_size: Entries,
+        stride: Entries | None = None,
+        padding: Padding = 0,
+        output_size: Sequence[SupportsIndex] | None = None,
+        *,
+        dilation: Entries = 1,
+        index_format: IndexFormat = "flat",
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray: ...
+
+    @overload
     def __call__(
         self,
         x: ArrayLike,
@@ -116,7 +204,7 @@ def _pool(name: str, template: str = texts.POOL) -> Pool:
 
     @named(function, template, texts.example_of(name))
     def pool(
-        x: ArrayLike,
+        x: AnyArray,
         kernel_size: Entries,
         stride: Entries | None = None,
         padding: Padding = 0,
@@ -143,8 +231,8 @@ def _backward(name: str) -> PoolBackward:
 
     @named(function, texts.BACKWARD, texts.example_of(name))
     def backward(
-        grad_output: ArrayLike,
-        indices: ArrayLike,
+        grad_output: AnyArray,
+        indices: AnyArray,
         input_shape: Sequence[SupportsIndex],
         kernel_size: Entries,
         stride: Entries | None = None,
@@ -170,8 +258,8 @@ def _unpool(name: str) -> Unpool:
 
     @named(function, texts.UNPOOL, texts.example_of(name))
     def unpool(
-        x: ArrayLike,
-        indices: ArrayLike,
+        x: AnyArray,
+        indices: AnyArray,
         kernel_size: Entries,
         stride: Entries | None = None,
         padding: Padding = 0,

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..rules import arrays, calls, norms
 from ..rules.call import Call, Function
@@ -24,49 +23,11 @@ from . import guests
 from . import norm_documents as texts
 from .documents import named
 from .execute import execute, execute_call
-from .types import BackendName, Entries, Layout, Padding
+from .norm_types import Norm, NormBackward
+from .types import AnyArray, BackendName, Entries, Padding
 
 # Cells that are raised to a power at a time: so the float64 of large arrays take little memory.
 BLOCK = 2**22
-
-
-class Norm(Protocol):
-    """A forward pass."""
-
-    def __call__(
-        self,
-        x: ArrayLike,
-        norm_type: float,
-        kernel_size: Entries,
-        stride: Entries | None = None,
-        ceil_mode: bool = False,
-        *,
-        padding: Padding = 0,
-        dilation: Entries = 1,
-        layout: Layout = ...,
-        out: np.ndarray | None = None,
-        backend: BackendName | None = None,
-    ) -> np.ndarray: ...
-
-
-class NormBackward(Protocol):
-    """The gradient of such a forward pass."""
-
-    def __call__(
-        self,
-        grad_output: ArrayLike,
-        x: ArrayLike,
-        norm_type: float,
-        kernel_size: Entries,
-        stride: Entries | None = None,
-        ceil_mode: bool = False,
-        *,
-        padding: Padding = 0,
-        dilation: Entries = 1,
-        layout: Layout = ...,
-        out: np.ndarray | None = None,
-        backend: BackendName | None = None,
-    ) -> np.ndarray: ...
 
 
 def _norm(name: str, examples: str = "") -> Norm:
@@ -74,7 +35,7 @@ def _norm(name: str, examples: str = "") -> Norm:
 
     @named(function, texts.NORM, examples)
     def pool(
-        x: ArrayLike,
+        x: AnyArray,
         norm_type: float,
         kernel_size: Entries,
         stride: Entries | None = None,
@@ -97,8 +58,8 @@ def _backward(name: str, examples: str = "") -> NormBackward:
 
     @named(function, texts.BACKWARD, examples)
     def backward(
-        grad_output: ArrayLike,
-        x: ArrayLike,
+        grad_output: AnyArray,
+        x: AnyArray,
         norm_type: float,
         kernel_size: Entries,
         stride: Entries | None = None,

@@ -53,7 +53,7 @@ WITHOUT_EXAMPLES = {
     "sumpool1d",
     "sumpool3d",
 }
-GUESTS = {"torch", "jax", "dask", "numba"}
+GUESTS = {"torch", "jax", "dask", "xarray", "numba"}
 
 needs_documents = pytest.mark.skipif(len(DOCUMENTS) == 1, reason="documents are not installed")
 
