@@ -1,6 +1,6 @@
 """What type checkers must say of calls with arrays of other libraries, where these are installed.
 
-mypy and pyright read this file, and nothing runs it.
+pyright reads this file, and nothing runs it; for mypy, as configured, types of guests are any.
 """
 
 from __future__ import annotations
