@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, SupportsIndex, TypeAlias, overload
+from typing import Any, Literal, Protocol, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -20,6 +20,54 @@ OutputSize: TypeAlias = SupportsIndex | Sequence[SupportsIndex | None] | None
 
 class Pool(Protocol):
     """A forward pass that can return indices."""
+
+    @overload
+    def __call__(
+        self,
+        x: GuestArray,
+        output_size: OutputSize,
+        return_indices: Literal[False] = False,
+        *,
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> GuestArray: ...
+
+    @overload
+    def __call__(
+        self,
+        x: ArrayLike,
+        output_size: OutputSize,
+        return_indices: Literal[False] = False,
+        *,
+        layout: Layout = ...,
+        out: np.ndarray | None = None,
+        backend: BackendName | None = None,
+    ) -> np.ndarray: ...
+
+    @overload
+    def __call__(
+        self,
+        x: GuestArray,
+        output_size: OutputSize,
+        return_indices: Literal[True],
+        *,
+        layout: Layout = ...,
+        out: None = None,
+        backend: BackendName | None = None,
+    ) -> PoolResult[GuestArray]: ...
+
+    @overload
+    def __call__(
+        self,
+        x: ArrayLike,
+        output_size: OutputSize,
+        return_indices: Literal[True],
+        *,
+        layout: Layout = ...,
+        out: tuple[np.ndarray, np.ndarray] | None = None,
+        backend: BackendName | None = None,
+    ) -> PoolResult: ...
 
     @overload
     def __call__(

@@ -179,7 +179,7 @@ def understood(x: Any, given: tuple[Any, ...]) -> tuple[downsampling.Blocks, tup
     """
     dtype = given[-1]
     result = None if dtype is None else data_type(NAME, "dtype", dtype)
-    arguments = *given[:-1], result
+    arguments: tuple[Any, ...] = (*given[:-1], result)
     return downsampling.understood(tuple(x.shape), x.dtype, False, *arguments), arguments
 
 

@@ -63,7 +63,7 @@ GUESTS = (
     Guest("a Dask array", "dask.array", ("Array",), "dask", True),
 )
 # The package of all adapters, which `fastpool` imports, and which imports one that is named.
-_ADAPTERS = f"{__package__.partition('.')[0]}.interop"
+_ADAPTERS = f"{__name__.partition('.')[0]}.interop"
 # Of these no question is asked.
 _HOSTS = (np.ndarray, np.generic, list, tuple, int, float)
 

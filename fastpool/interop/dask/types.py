@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, SupportsIndex
 
+import dask.array as da
 from numpy.typing import DTypeLike
 
 from ...api.adaptive import OutputSize
@@ -48,7 +49,7 @@ class PoolBackward(Protocol):
         layout: Layout = ...,
         chunks: Any = None,
         backend: BackendName | None = None,
-    ) -> Any: ...
+    ) -> da.Array: ...
 
 
 class Unpool(Protocol):
@@ -68,7 +69,7 @@ class Unpool(Protocol):
         layout: Layout = ...,
         chunks: Any = None,
         backend: BackendName | None = None,
-    ) -> Any: ...
+    ) -> da.Array: ...
 
 
 class Average(Protocol):
@@ -88,7 +89,7 @@ class Average(Protocol):
         layout: Layout = ...,
         dtype: DTypeLike | None = None,
         backend: BackendName | None = None,
-    ) -> Any: ...
+    ) -> da.Array: ...
 
 
 class AverageBackward(Protocol):
@@ -109,7 +110,7 @@ class AverageBackward(Protocol):
         layout: Layout = ...,
         chunks: Any = None,
         backend: BackendName | None = None,
-    ) -> Any: ...
+    ) -> da.Array: ...
 
 
 class Sum(Protocol):
@@ -127,7 +128,7 @@ class Sum(Protocol):
         layout: Layout = ...,
         dtype: DTypeLike | None = None,
         backend: BackendName | None = None,
-    ) -> Any: ...
+    ) -> da.Array: ...
 
 
 class AdaptivePool(Protocol):
@@ -157,7 +158,7 @@ class AdaptivePoolBackward(Protocol):
         layout: Layout = ...,
         chunks: Any = None,
         backend: BackendName | None = None,
-    ) -> Any: ...
+    ) -> da.Array: ...
 
 
 class AdaptiveAverage(Protocol):
@@ -171,7 +172,7 @@ class AdaptiveAverage(Protocol):
         layout: Layout = ...,
         dtype: DTypeLike | None = None,
         backend: BackendName | None = None,
-    ) -> Any: ...
+    ) -> da.Array: ...
 
 
 class AdaptiveAverageBackward(Protocol):
@@ -186,7 +187,7 @@ class AdaptiveAverageBackward(Protocol):
         layout: Layout = ...,
         chunks: Any = None,
         backend: BackendName | None = None,
-    ) -> Any: ...
+    ) -> da.Array: ...
 
 
 class Norm(Protocol):
@@ -204,7 +205,7 @@ class Norm(Protocol):
         dilation: Entries = 1,
         layout: Layout = ...,
         backend: BackendName | None = None,
-    ) -> Any: ...
+    ) -> da.Array: ...
 
 
 class NormBackward(Protocol):
@@ -224,4 +225,4 @@ class NormBackward(Protocol):
         layout: Layout = ...,
         chunks: Any = None,
         backend: BackendName | None = None,
-    ) -> Any: ...
+    ) -> da.Array: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, SupportsIndex, TypeAlias
+from typing import Any, Literal, Protocol, SupportsIndex, TypeAlias, overload
 
 import torch
 
@@ -20,12 +20,29 @@ OutputSize: TypeAlias = SupportsIndex | Sequence[SupportsIndex | None] | None
 class Maximum(Protocol):
     """An adaptive pooling that can return indices."""
 
+    @overload
     def __call__(
         self,
-        input: torch.Tensor,  # noqa: A002 (PyTorch's name)
+        input: torch.Tensor,
+        output_size: OutputSize,
+        return_indices: Literal[False] = False,
+    ) -> torch.Tensor: ...
+
+    @overload
+    def __call__(
+        self,
+        input: torch.Tensor,
+        output_size: OutputSize,
+        return_indices: Literal[True],
+    ) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+    @overload
+    def __call__(
+        self,
+        input: torch.Tensor,
         output_size: OutputSize,
         return_indices: bool = False,
-    ) -> Any: ...
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]: ...
 
 
 class Average(Protocol):
@@ -35,7 +52,7 @@ class Average(Protocol):
         self,
         input: torch.Tensor,  # noqa: A002
         output_size: OutputSize,
-    ) -> Any: ...
+    ) -> torch.Tensor: ...
 
 
 def _maximum(name: str) -> Maximum:

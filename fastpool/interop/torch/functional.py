@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, SupportsIndex
+from typing import Any, Literal, Protocol, SupportsIndex, overload
 
 import torch
 
@@ -18,16 +18,42 @@ from .derivatives import PICKED, UNPOOLED, call
 class Pool(Protocol):
     """A pooling that can return indices."""
 
+    @overload
     def __call__(
         self,
-        input: torch.Tensor,  # noqa: A002 (PyTorch's name)
+        input: torch.Tensor,
+        kernel_size: IntOrSequence,
+        stride: IntOrSequence | None = None,
+        padding: IntOrSequence = 0,
+        dilation: IntOrSequence = 1,
+        ceil_mode: bool = False,
+        return_indices: Literal[False] = False,
+    ) -> torch.Tensor: ...
+
+    @overload
+    def __call__(
+        self,
+        input: torch.Tensor,
+        kernel_size: IntOrSequence,
+        stride: IntOrSequence | None = None,
+        padding: IntOrSequence = 0,
+        dilation: IntOrSequence = 1,
+        ceil_mode: bool = False,
+        *,
+        return_indices: Literal[True],
+    ) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+    @overload
+    def __call__(
+        self,
+        input: torch.Tensor,
         kernel_size: IntOrSequence,
         stride: IntOrSequence | None = None,
         padding: IntOrSequence = 0,
         dilation: IntOrSequence = 1,
         ceil_mode: bool = False,
         return_indices: bool = False,
-    ) -> Any: ...
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]: ...
 
 
 class Unpool(Protocol):
@@ -41,7 +67,7 @@ class Unpool(Protocol):
         stride: IntOrSequence | None = None,
         padding: IntOrSequence = 0,
         output_size: Sequence[SupportsIndex] | None = None,
-    ) -> Any: ...
+    ) -> torch.Tensor: ...
 
 
 def picked(

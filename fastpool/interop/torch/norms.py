@@ -27,7 +27,7 @@ class Norm(Protocol):
         kernel_size: IntOrSequence,
         stride: IntOrSequence | None = None,
         ceil_mode: bool = False,
-    ) -> Any: ...
+    ) -> torch.Tensor: ...
 
 
 def _derivatives(axes: int, operators: Any) -> Any:
