@@ -56,6 +56,32 @@ class Entry(NamedTuple):
     table: np.ndarray
     scratch: int  # bytes
     rows: int
+    ranges: int = 1  # of rows, in which several threads can do them, each with its own scratch
+    passed: int = 0  # bytes that it writes for the step that follows, instead of the output
+
+
+class Service(NamedTuple):
+    """What a foreign library may ask for: see `Backend.serve`.
+
+    Attributes
+    ----------
+    operands : tuple of int
+        How many cells each array has that comes in.
+    results : tuple of int
+        The same of those that are filled, the first of which is the output.
+    steps : tuple of Entry
+        What fills them, one or two; none if that is the part of Python.
+    x : int
+        Which operand is the kernel's first array.
+    indices : int
+        Which of the operands and results has the indices; -1 if there are none.
+    """
+
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
+    steps: tuple[Entry, ...]
+    x: int = 0
+    indices: int = -1
 
 
 class Backend(Protocol):
@@ -80,6 +106,20 @@ class Backend(Protocol):
 
     def entry(self, plan: Plan) -> Entry | None:
         """A plan for one thread that needs no Python, compiled; None if there is none."""
+
+    def steps(self, plan: Plan, threads: int) -> tuple[Entry, ...]:
+        """The same for so many threads, as one step or two; none if there is none."""
+
+    def xla_handler(self, otherwise: int) -> int | None:
+        """The address of a C function that XLA calls on its own buffers; None if there is none.
+
+        It needs no Python. For what it cannot do, it calls the C function ``otherwise``, which
+        takes and returns the same: services without steps, and failures, which are to be told.
+        There is one such function in a process.
+        """
+
+    def serve(self, key: int, service: Service) -> None:
+        """Tell that function what to do for a key, or what more it can do by now."""
 
     def describe(self) -> dict[str, str]:
         """What a bug report should say of it: versions, threads, the processor."""

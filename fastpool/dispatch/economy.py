@@ -59,7 +59,7 @@ def _compiled_if_worth(call: Call, storages: tuple[Storage, ...]) -> Plan | None
     # Where Numba is missing, the warning is to come at the first call.
     loaded = table.is_loaded(COMPILED) or not table.compiler_found()
     if loaded:
-        plan = _ready_plan(call, storages)
+        plan = ready_plan(call, storages)
         if plan is not None:
             return plan
     cells = math.prod(call.geometry.input_shape)
@@ -71,7 +71,7 @@ def _compiled_if_worth(call: Call, storages: tuple[Storage, ...]) -> Plan | None
             _spent.clear()
         _spent[call.kind] = spent
         if not loaded and (cells >= LARGE or spent >= START_SECONDS) and _any_kernel_on_disk():
-            return _ready_plan(call, storages)
+            return ready_plan(call, storages)
         return None
     backend = table.load(COMPILED)
     plan = backend.plan(call, storages)
@@ -81,7 +81,12 @@ def _compiled_if_worth(call: Call, storages: tuple[Storage, ...]) -> Plan | None
     return plan
 
 
-def _ready_plan(call: Call, storages: tuple[Storage, ...]) -> Plan | None:
+def worth_loading(cells: int) -> bool:
+    """Whether a program that will make calls of so many cells is worth Numba's start."""
+    return table.is_loaded(COMPILED) or cells >= LARGE
+
+
+def ready_plan(call: Call, storages: tuple[Storage, ...]) -> Plan | None:
     """The compiled backend's plan, unless it would have to compile first."""
     backend = table.load(COMPILED)
     plan = backend.plan(call, storages)

@@ -14,20 +14,20 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-_WORDS = 8  # of 64 bits, for an environment: more than any platform needs
+WORDS = 8  # of 64 bits, for an environment: more than any platform needs
 
 
 @contextmanager
 def gradual_underflow() -> Iterator[None]:
     """Within it, this thread computes as IEEE 754 says; nothing changes on unknown platforms."""
-    found = _functions()
+    found = environment_functions()
     if found is None:
         yield
         return
     save, restore, default = found
-    kept = (ctypes.c_uint64 * _WORDS)()
+    kept = (ctypes.c_uint64 * WORDS)()
     save(kept)
-    restore(default)
+    restore(ctypes.c_void_p(default))
     try:
         yield
     finally:
@@ -35,15 +35,15 @@ def gradual_underflow() -> Iterator[None]:
 
 
 @cache
-def _functions() -> tuple[Any, Any, Any] | None:
+def environment_functions() -> tuple[Any, Any, int] | None:
     """``fegetenv``, ``fesetenv``, and the address of the default environment."""
     try:
         library = ctypes.PyDLL(None)
         save, restore = library.fegetenv, library.fesetenv
         if sys.platform == "darwin":
-            default: Any = ctypes.byref((ctypes.c_uint64 * _WORDS).in_dll(library, "_FE_DFL_ENV"))
+            default = ctypes.addressof((ctypes.c_uint64 * WORDS).in_dll(library, "_FE_DFL_ENV"))
         elif sys.platform == "linux":
-            default = ctypes.c_void_p(-1)
+            default = -1
         else:
             return None
     except (AttributeError, OSError, TypeError, ValueError):

@@ -346,6 +346,7 @@ class TestVmap:
         assert "f32[1,5,3,3]" in text  # the sum's gradient, beside the codes of all images
         assert "f32[4,5,3,3] = broadcast" not in text
 
+    @pytest.mark.parametrize("backend", ["numpy"])  # kernels are called without Python
     def test_one_call(self, monkeypatch):
         calls = []
 
@@ -462,6 +463,7 @@ def test_more_errors():
         max_pool2d(jnp.zeros((4, 4, 4)), 2, layout="CHWN")
 
 
+@pytest.mark.parametrize("backend", ["numpy"])
 def test_errors_of_a_call_reach_the_caller(monkeypatch):
     """Those that depend on no argument, as of memory."""
 

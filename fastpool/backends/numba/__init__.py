@@ -29,6 +29,8 @@ from .memory import place_of
 from .picks import CheckedPlan, PickSetup
 from .plan import Plan
 from .scatter import ScatterSetup
+from .services import serve as serve
+from .services import xla_handler as xla_handler
 from .sums import plan_sums
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
@@ -97,8 +99,8 @@ class ForwardPlan(Plan):
         self._prepared()
         prepare_drivers(self._setup.work)
 
-    def entry(self) -> Entry | None:
-        return None if self._arrays.any else _entry(self._prepared())
+    def steps(self, threads: int) -> tuple[Entry, ...]:
+        return () if self._arrays.any else (self._prepared().entry(threads),)
 
     def _prepared(self) -> Launch:
         if self._launch is None:
@@ -136,8 +138,8 @@ class ScatterPlan(Plan):
             self._launched(threads, exact)
         prepare_drivers(self._setup.work)
 
-    def entry(self) -> Entry | None:
-        return None if self._arrays.any else _entry(self._launched(1, False))
+    def steps(self, threads: int) -> tuple[Entry, ...]:
+        return () if self._arrays.any else (self._launched(threads, False).entry(threads),)
 
     def _launched(self, threads: int, exact: bool) -> Launch:
         found = self._launches.get((threads, exact))
@@ -232,8 +234,10 @@ def compile(plan: AnyPlan, complete: bool = False) -> None:  # noqa: A001
 
 def entry(plan: AnyPlan) -> Entry | None:
     """A plan for one thread that needs no Python, compiled; None if there is none."""
-    return cast(Plan, plan).entry()
+    found = steps(plan, 1)
+    return found[0] if len(found) == 1 else None
 
 
-def _entry(launch: Launch) -> Entry:
-    return Entry(launch.address, launch.table, launch.scratch, launch.rows)
+def steps(plan: AnyPlan, threads: int) -> tuple[Entry, ...]:
+    """The same for so many threads, as one step or two; none if there is none."""
+    return cast(Plan, plan).steps(threads)

@@ -27,6 +27,6 @@ class Plan:
         """Compile, or load, what `run` needs."""
         raise NotImplementedError
 
-    def entry(self) -> Entry | None:
-        """Machine code for one thread that needs no Python, or None."""
-        return None
+    def steps(self, threads: int) -> tuple[Entry, ...]:
+        """Machine code for so many threads that needs no Python, or none."""
+        return ()

@@ -87,6 +87,7 @@ class SumPlan(Plan):
             self._passes = [PullSetup(call, memories)]
         else:
             self._passes = list(_gradient_passes(call, memories, total, ordered))
+        self._passed = math.prod(storages[0].shape) * total.itemsize
         self.reason = self._passes[-1].reason
 
     def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> None:
@@ -110,12 +111,12 @@ class SumPlan(Plan):
         self._launched()
         prepare_drivers(max(each.work for each in self._passes))
 
-    def entry(self) -> Entry | None:
-        """Machine code for one thread that needs no Python, or None."""
-        if self._copied or not self._kept or len(self._passes) > 1:
-            return None
-        (launch,) = self._launched()
-        return Entry(launch.address, launch.table, launch.scratch, launch.rows)
+    def steps(self, threads: int) -> tuple[Entry, ...]:
+        """Machine code for so many threads that needs no Python, or none."""
+        if self._copied or not self._kept:
+            return ()
+        *before, last = (launch.entry(threads) for launch in self._launched())
+        return (*(each._replace(passed=self._passed) for each in before), last)
 
     def _launched(self) -> list[Launch]:
         if not self._launches:

@@ -20,7 +20,7 @@ import numpy as np
 
 from ...rules.arrays import Storage
 from ...rules.call import Call
-from ..protocol import Entry
+from ..protocol import Entry, Service
 from ..protocol import Plan as AnyPlan
 from . import counting, scatter, select, sums, values
 
@@ -68,6 +68,20 @@ def compile(plan: AnyPlan, complete: bool = False) -> None:  # noqa: A001
 def entry(plan: AnyPlan) -> Entry | None:
     """There is no machine code."""
     return None
+
+
+def steps(plan: AnyPlan, threads: int) -> tuple[Entry, ...]:
+    """There is no machine code."""
+    return ()
+
+
+def xla_handler(otherwise: int) -> int | None:
+    """There is no machine code."""
+    return None
+
+
+def serve(key: int, service: Service) -> None:
+    """There is nobody to tell."""
 
 
 def describe() -> dict[str, str]:

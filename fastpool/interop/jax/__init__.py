@@ -6,9 +6,10 @@
     adaptive      the same by how many windows there are
     documents     their docstrings
     primitives    operations of JAX: how they are lowered, mapped and differentiated
+    in_place      the same on XLA's own buffers, without Python where there is a kernel
     host          what they compute, on NumPy arrays
 
-The operations call fastpool on NumPy arrays: the values; the values and their codes, one byte an
+The operations are those of NumPy arrays: the values; the values and their codes, one byte an
 output for windows of up to 256 taps; and two linear maps along given codes, to gather cells and to
 scatter gradients. Gathering is the derivative of pooling, and each of the two is the transpose of
 the other, so that JAX finds the rest by itself: forward mode, reverse mode, one over the other.

@@ -45,7 +45,10 @@ class Pooling(NamedTuple):
 @lru_cache(maxsize=_MOST)
 def _forward(call: Call, lead: tuple[int, ...], codes: bool) -> Call:
     """The call that pools an array with these leading axes, with codes or without."""
-    return replace(call.with_lead(lead), index_dtype=call.index_dtype if codes else None)
+    if codes:
+        return call.with_lead(lead)
+    # As a call without indices is, for which kernels may have been compiled before.
+    return replace(call.with_lead(lead), index_dtype=None, index_format="flat")
 
 
 def _gradient_of(function: Function) -> Function:
@@ -87,6 +90,11 @@ def pool_types(pooling: Pooling, x: Any) -> Types:
     return list(_forward(pooling.call, pooling.lead(x), False).results)
 
 
+def pool_call(pooling: Pooling, x: Any) -> Call:
+    """The call of `pool`."""
+    return _forward(pooling.call, pooling.lead(x), False)
+
+
 def pool_with_codes(pooling: Pooling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The picked cells, and where in its window each of them stands."""
     call = _forward(pooling.call, pooling.lead(x), True)
@@ -101,6 +109,11 @@ def pool_with_codes_types(pooling: Pooling, x: Any) -> Types:
     if call.function.adaptive:
         dtype = indices.window_dtype(call.geometry.kernel)
     return [output, (shape, dtype)]
+
+
+def pool_with_codes_call(pooling: Pooling, x: Any) -> Call | None:
+    """The call of `pool_with_codes`, unless codes must be made of indices."""
+    return None if pooling.call.function.adaptive else _forward(pooling.call, pooling.lead(x), True)
 
 
 def gather(pooling: Pooling, codes: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray]:
@@ -131,6 +144,13 @@ def scatter_types(pooling: Pooling, codes: Any, gradient: Any) -> Types:
     return list(_backward(pooling.call, pooling.lead(codes, gradient), gradient.dtype).results)
 
 
+def scatter_call(pooling: Pooling, codes: Any, gradient: Any) -> Call | None:
+    """The call of `scatter`, unless codes must be made indices."""
+    if pooling.call.function.adaptive:
+        return None
+    return _backward(pooling.call, pooling.lead(codes, gradient), gradient.dtype)
+
+
 @lru_cache(maxsize=_MOST)
 def _averaging(call: Call, lead: tuple[int, ...]) -> Call:
     """The call that averages an array with these leading axes."""
@@ -153,6 +173,11 @@ def average_types(pooling: Pooling, x: Any) -> Types:
     return list(_averaging(pooling.call, pooling.lead(x)).results)
 
 
+def average_call(pooling: Pooling, x: Any) -> Call:
+    """The call of `average`."""
+    return _averaging(pooling.call, pooling.lead(x))
+
+
 def spread(pooling: Pooling, gradient: np.ndarray) -> tuple[np.ndarray]:
     """What each cell gets of the gradients of its windows' averages."""
     call = _spreading(pooling.call, pooling.lead(gradient))
@@ -162,6 +187,11 @@ def spread(pooling: Pooling, gradient: np.ndarray) -> tuple[np.ndarray]:
 def spread_types(pooling: Pooling, gradient: Any) -> Types:
     """Those of `spread`."""
     return list(_spreading(pooling.call, pooling.lead(gradient)).results)
+
+
+def spread_call(pooling: Pooling, gradient: Any) -> Call:
+    """The call of `spread`."""
+    return _spreading(pooling.call, pooling.lead(gradient))
 
 
 def norm(pooling: Pooling, x: np.ndarray) -> tuple[np.ndarray]:

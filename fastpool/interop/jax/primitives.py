@@ -1,6 +1,8 @@
 """Operations of JAX: how they are lowered, mapped and differentiated.
 
-JAX calls them by its callbacks, which get copies of its arrays and have their results copied.
+XLA calls them on its own arrays, without Python where there is a kernel: see `in_place`. Where that
+cannot be, JAX calls them by its callbacks, which get copies of its arrays and have their results
+copied.
 `jax.pure_callback` would put the arguments through ``jax.device_put`` as well, which for large ones
 needs another of XLA's threads, and where all of these are in callbacks, no call ever ends.
 """
@@ -21,13 +23,18 @@ from jax.extend.mlir.dialects import stablehlo as hlo
 from jax.interpreters import ad, batching, mlir
 
 from ...process.underflow import gradual_underflow
+from ...rules.call import Call
 from ...rules.members import FUNCTIONS
-from . import host
+from . import host, in_place
 from .host import Pooling, Types
 
 
 def _is_wide(array: Any) -> bool:
     return array.dtype.itemsize == 8
+
+
+def _types_of(arrays: Sequence[Any]) -> Types:
+    return [(tuple(array.shape), np.dtype(array.dtype)) for array in arrays]
 
 
 def _tensor_type(array: Any) -> Any:
@@ -38,11 +45,13 @@ def _primitive(
     name: str,
     function: Callable[..., tuple[np.ndarray, ...]],
     types: Callable[..., Types],
+    call_of: Callable[..., Call | None] | None = None,
 ) -> Primitive:
     """An operation of JAX: a function of a pooling and arrays, and the types of its results.
 
     The arrays of a call have equally many leading axes; one that is of length 1 in one of them
-    stands for as many as the other has.
+    stands for as many as the other has. `call_of` finds the call that a kernel may answer: its
+    arrays are the same ones in reverse.
     """
     primitive = Primitive(f"fastpool_{name}")
     primitive.multiple_results = True
@@ -99,19 +108,30 @@ def _primitive(
         results = primitive.bind(*operands, pooling=pooling)
         return results, [axis] * len(results)
 
+    def lower_in_place(context: Any, *operands: Any, pooling: Pooling) -> Any:
+        arrays, results = context.avals_in, _types_of(context.avals_out)
+        call = call_of(pooling, *arrays) if call_of else None
+        number = in_place.number_of(name, function, pooling, call, _types_of(arrays), results)
+        if number is None:
+            return lower(context, *operands, pooling=pooling)
+        return in_place.lowered(context, operands, number)
+
     primitive.def_impl(evaluate)
     primitive.def_abstract_eval(evaluate_types)
     mlir.register_lowering(primitive, lower)
+    mlir.register_lowering(primitive, lower_in_place, platform="cpu")
     batching.primitive_batchers[primitive] = batch
     return primitive
 
 
-pool_p = _primitive("pool", host.pool, host.pool_types)
-pool_with_codes_p = _primitive("pool_with_codes", host.pool_with_codes, host.pool_with_codes_types)
+pool_p = _primitive("pool", host.pool, host.pool_types, host.pool_call)
+pool_with_codes_p = _primitive(
+    "pool_with_codes", host.pool_with_codes, host.pool_with_codes_types, host.pool_with_codes_call
+)
 gather_p = _primitive("gather", host.gather, host.gather_types)
-scatter_p = _primitive("scatter", host.scatter, host.scatter_types)
-average_p = _primitive("average", host.average, host.average_types)
-spread_p = _primitive("spread", host.spread, host.spread_types)
+scatter_p = _primitive("scatter", host.scatter, host.scatter_types, host.scatter_call)
+average_p = _primitive("average", host.average, host.average_types, host.average_call)
+spread_p = _primitive("spread", host.spread, host.spread_types, host.spread_call)
 norm_p = _primitive("norm", host.norm, host.norm_types)
 norm_tangent_p = _primitive("norm_tangent", host.norm_tangent, host.norm_tangent_types)
 norm_gradient_p = _primitive("norm_gradient", host.norm_gradient, host.norm_gradient_types)

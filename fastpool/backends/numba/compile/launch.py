@@ -17,6 +17,7 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from ....process import forks
 from ....process.threads import is_one_thread, short_waits
+from ...protocol import Entry
 from ..vectors.types import operation
 from .disk import KernelCache
 from .jit import once
@@ -75,6 +76,17 @@ class Launch(NamedTuple):
     spread: int  # ranges of rows a thread
     grain: int  # rows that a range should have at least, though a thread gets fewer ranges then
 
+    def ranges(self, threads: int) -> int:
+        """How many ranges of rows so many threads share."""
+        rows = self.rows
+        return max(min(threads, rows), min(self.spread * threads, rows // self.grain))
+
+    def entry(self, threads: int) -> Entry:
+        """The same for those who call it by its address."""
+        small = self.cells < FEWEST_CELLS or threads == 1
+        ranges = 1 if small else self.ranges(threads)
+        return Entry(self.address, self.table, self.scratch, self.rows, ranges)
+
 
 @operation
 def _first_cell(typing, array):  # type: ignore[no-untyped-def]
@@ -129,7 +141,7 @@ def run(launch: Launch, x: np.ndarray, output: np.ndarray, indices: np.ndarray) 
     (GNU OpenMP ends such a process), and beside a launch by another thread unless the layer is
     known to be thread-safe (workqueue ends the process).
     """
-    address, table, scratch, rows, cells, spread, grain = launch
+    address, table, scratch, rows, cells, _, _ = launch
     arrays = address, id(x), id(output), id(indices)
     if cells < FEWEST_CELLS or rows == 1:
         return _run_serial(arrays, table, scratch, rows)
@@ -137,7 +149,7 @@ def run(launch: Launch, x: np.ndarray, output: np.ndarray, indices: np.ndarray) 
     layer = threading_layer() if threads > 1 else ""
     if threads == 1 or cells < PARALLEL_CELLS.get(layer, FEWEST_CELLS):
         return _run_serial(arrays, table, scratch, rows)
-    tasks = max(min(threads, rows), min(spread * threads, rows // grain))
+    tasks = launch.ranges(threads)
     if layer in ("omp", "tbb"):
         return _run_parallel(arrays, table, scratch, rows, tasks)
     if not _one_launch.acquire(blocking=False):
