@@ -71,18 +71,21 @@ class _Facts(NamedTuple):
 
 
 def asked(function: Function, inputs: tuple[Any, ...], arguments: tuple[Any, ...]) -> Asked:
-    """What a call asks for; in the shapes, any length stands for a symbol."""
+    """What a call asks for."""
+    # A compiler's sizes may be symbols, which it shows as integers.
+    free = function.part == "forward" and torch.compiler.is_compiling()
+    free = free and not any(isinstance(each, str) and each == "same" for each in arguments)
     shapes, names = [], []
     for tensor in inputs:
         lead = tensor.dim() - function.dimensions - 1
-        shapes.append(
-            tuple(
-                [
-                    size if isinstance(size, int) else 1 if i < lead else _SYMBOL
-                    for i, size in enumerate(tensor.shape)
-                ]
-            )
-        )
+        if free:
+            shape = [1 if i < lead else _SYMBOL for i in range(tensor.dim())]
+        else:
+            shape = [
+                size if isinstance(size, int) else 1 if i < lead else _SYMBOL
+                for i, size in enumerate(tensor.shape)
+            ]
+        shapes.append(tuple(shape))
         names.append(str(tensor.dtype))
     return Asked(*_constants(function.name, tuple(shapes), tuple(names), arguments))
 
