@@ -577,7 +577,8 @@ class TestXarray:
     @pytest.mark.parametrize(
         "windows",
         [{"kernel_size": 3, "stride": 2, "padding": 1}, {"kernel_size": 2, "dilation": 3},
-         {"kernel_size": 2, "ceil_mode": True}, {"kernel_size": 3, "padding": 1}, {"output_size": (3, 4)}],
+         {"kernel_size": 2, "ceil_mode": True}, {"kernel_size": 3, "padding": 1},
+         {"output_size": (3, 4)}],
     )  # fmt: skip
     def test_coordinates_of_other_windows(self, windows):
         """The mean over the cells of each window that lie inside."""
