@@ -149,9 +149,9 @@ def downsample(
     inputs = _inputs(x, min_count)
     result = None if dtype is None else data_type(NAME, "dtype", dtype)
     arguments = factors, method, axes, boundary, skipna, nodata, min_count, result
-    defaults.resolve(NAME, backend)
+    chosen = defaults.resolve(NAME, backend)
     outputs = None if out is None else _outputs(out, masked)
-    key = _key(inputs, outputs, arguments)
+    key = _key(chosen, inputs, outputs, arguments)
     known = None if key is None else _tasks.get(key)
     if known is None:
         known = _understood(inputs, outputs, arguments)
@@ -163,7 +163,7 @@ def downsample(
     if outputs is not None:
         for number, array in enumerate(outputs):
             arrays.check_apart(NAME, "out", array, (*inputs, *outputs[:number]))
-    write(known.task, inputs, made, backend)
+    write(known.task, inputs, made, chosen)
     if out is not None:
         return out
     if not masked:
@@ -226,6 +226,7 @@ def _outputs(out: Any, masked: bool) -> tuple[np.ndarray, ...]:
 
 
 def _key(
+    chosen: str,
     inputs: tuple[np.ndarray, ...],
     outputs: tuple[Any, ...] | None,
     arguments: tuple[Any, ...],
@@ -240,11 +241,11 @@ def _key(
         return None
     storages = tuple((each.shape, each.strides, each.dtype) for each in inputs)
     if outputs is None:
-        return storages, arguments, kinds
+        return chosen, storages, arguments, kinds
     if any(type(each) is not np.ndarray for each in outputs):
         return None
     facts = tuple((each.shape, each.strides, each.dtype, each.flags.writeable) for each in outputs)
-    return storages, arguments, kinds, facts
+    return chosen, storages, arguments, kinds, facts
 
 
 def _understood(
@@ -264,7 +265,8 @@ def _understood(
             arrays.check_output(NAME, "out", array, blocks.outputs, dtype)
         strides = [array.strides for array in outputs]
     used = [array.strides for array in inputs]
-    return _Known(planned(blocks, (*used, *strides)), memory)
+    copied = not x.dtype.isnative or any(step % x.itemsize for step in x.strides)
+    return _Known(planned(blocks, (*used, *strides), copied), memory)
 
 
 def _strides(shape: tuple[int, ...], memory: tuple[int, ...] | None) -> tuple[int, ...]:

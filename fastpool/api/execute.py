@@ -116,10 +116,10 @@ def execute(
     key = _key(function, chosen, inputs, arguments, out)
     task = _tasks.get(key)
     if task is None:
-        task = _new_task(understand(function, inputs, arguments), chosen, inputs, out)
+        task = new_task(understand(function, inputs, arguments), chosen, inputs, out)
         if key is not None:
             _keep(key, task)
-    return _run(task, inputs, out)
+    return run_task(task, inputs, out)
 
 
 def execute_call(call: Call, inputs: tuple[np.ndarray, ...], out: Any, backend: object) -> Any:
@@ -138,13 +138,14 @@ def execute_call(call: Call, inputs: tuple[np.ndarray, ...], out: Any, backend: 
             if (array.shape, array.dtype.newbyteorder("=")) != expected:
                 found = f"shape {array.shape} and dtype {array.dtype}"
                 raise ValueError(f"{call.name}: got {found}, expected {expected}")
-        task = _new_task(call, chosen, inputs, out)
+        task = new_task(call, chosen, inputs, out)
         if out is None or key[-1] is not None:
             _keep(key, task)
-    return _run(task, inputs, out)
+    return run_task(task, inputs, out)
 
 
-def _run(task: Task, inputs: tuple[np.ndarray, ...], out: Any) -> Any:
+def run_task(task: Task, inputs: tuple[np.ndarray, ...], out: Any) -> Any:
+    """Answer a call that is known; its arrays lie in memory as those of the first one did."""
     outputs = _given(task, inputs, out) if task.given else _fresh(task)
     try:
         offender = (task.plan or _planned(task)).run(inputs, outputs)
@@ -272,7 +273,7 @@ _MAKERS: dict[tuple[str, bool, bool], Callable[..., Call]] = {
 }
 
 
-def _new_task(call: Call, backend: str, inputs: tuple[np.ndarray, ...], out: Any) -> Task:
+def new_task(call: Call, backend: str, inputs: tuple[np.ndarray, ...], out: Any) -> Task:
     """A task, once `out` is known to be right."""
     storages, results = [storage_of(array) for array in inputs], call.results
     outs: tuple[Any, ...] = (out,)

@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from ..rules.arrangement import Arrangement, arranged
+from ..rules.arrangement import Arrangement, arranged, memory_order, splits
 from ..rules.call import Call, Function
 from ..rules.downsampling import NAME, Blocks
 from ..rules.operation import ANY, AVERAGE, MAXIMUM, MINIMUM, MODE
 from ..rules.sums import Division
-from .execute import execute_call
+from . import execute
+
+# Cells of an array that a backend copies at a time.
+STRIP = 2**22
+
+
+class Piece:
+    """Blocks that a backend reduces in one call.
+
+    Attributes
+    ----------
+    cells, windows : tuple
+        Where they stand in x, and in the result.
+    arrangement : Arrangement
+        How these are seen.
+    call : Call
+        What is asked of the backend.
+    known : execute.Task or None
+        What is known of that call, from the first time on.
+    """
+
+    __slots__ = ("arrangement", "call", "cells", "known", "windows")
+
+    def __init__(
+        self, cells: tuple[Any, ...], windows: tuple[Any, ...], arrangement: Arrangement, call: Call
+    ) -> None:
+        self.cells, self.windows, self.arrangement = cells, windows, arrangement
+        self.call, self.known = call, cast("execute.Task | None", None)
 
 
 class Task(NamedTuple):
@@ -25,23 +52,79 @@ class Task(NamedTuple):
     ----------
     blocks : Blocks
         What is asked for.
-    arrangement : Arrangement or None
-        How the arrays are seen; None if nothing is computed.
-    call : Call or None
-        What is asked of a backend then.
+    pieces : tuple of Piece
+        How it is computed; none if there is nothing to compute.
     """
 
     blocks: Blocks
-    arrangement: Arrangement | None
-    call: Call | None
+    pieces: tuple[Piece, ...]
 
 
-def planned(blocks: Blocks, strides: Sequence[tuple[int, ...]]) -> Task:
-    """How blocks of arrays with these strides are reduced: of x, of a mask, of the result."""
-    if 0 in blocks.outputs or blocks.operation is None:
-        return Task(blocks, None, None)
-    arrangement = arranged(blocks, strides)
-    return Task(blocks, arrangement, _call(blocks, arrangement))
+def planned(blocks: Blocks, strides: Sequence[tuple[int, ...]], copied: bool = False) -> Task:
+    """How blocks of arrays with these strides are reduced: of x, of a mask, of the result.
+
+    `copied` says that a backend copies x, which is then done in strips.
+    """
+    if 0 in blocks.outputs or blocks.operation is None or blocks.filled:
+        return Task(blocks, ())
+    parts = [_Part(blocks, (slice(None),) * len(blocks.shape), (slice(None),) * len(blocks.shape))]
+    if copied and math.prod(blocks.shape) > STRIP:
+        axis = memory_order(blocks.shape, strides[0])[0]
+        slab = math.prod(blocks.shape) // blocks.shape[axis] * blocks.factors[axis]
+        step = max(1, STRIP // slab)
+        counts = [
+            min(step, blocks.outputs[axis] - first)
+            for first in range(0, blocks.outputs[axis], step)
+        ]
+        parts = list(_divided(parts[0], axis, counts))
+    split, pieces = splits(blocks, strides[0]), list[Piece]()
+    for part in parts:
+        if split is None:
+            pieces.append(_piece(part, strides, None))
+            continue
+        full = part.blocks.shape[split] // blocks.factors[split]
+        counts = [full, part.blocks.outputs[split] - full]
+        for count, each in zip(counts, _divided(part, split, counts), strict=True):
+            if count:
+                pieces.append(_piece(each, strides, split if count == full else None))
+    return Task(blocks, tuple(pieces))
+
+
+class _Part(NamedTuple):
+    """Some blocks: as if they were all, and where they stand in x and in the result."""
+
+    blocks: Blocks
+    cells: tuple[slice, ...]
+    windows: tuple[slice, ...]
+
+
+def _divided(part: _Part, axis: int, counts: Sequence[int]) -> Iterator[_Part]:
+    """So many blocks along an axis at a time. The factors remain, as they say what is a tree."""
+    blocks, first = part.blocks, 0
+    for count in counts:
+        factor, size = blocks.factors[axis], blocks.shape[axis]
+        low, high = first * factor, min((first + count) * factor, size)
+        yield _Part(
+            replace(
+                blocks,
+                shape=_changed(blocks.shape, axis, high - low),
+                outputs=_changed(blocks.outputs, axis, count),
+            ),
+            _changed(part.cells, axis, slice(low, high)),
+            _changed(part.windows, axis, slice(first, first + count)),
+        )
+        first += count
+
+
+def _changed(entries: tuple[Any, ...], place: int, entry: Any) -> tuple[Any, ...]:
+    return (*entries[:place], entry, *entries[place + 1 :])
+
+
+def _piece(part: _Part, strides: Sequence[tuple[int, ...]], split: int | None) -> Piece:
+    arrangement = arranged(part.blocks, strides, split)
+    call = _call(part.blocks, arrangement)
+    # With an ellipsis an array without axes remains one.
+    return Piece((..., *part.cells), (..., *part.windows), arrangement, call)
 
 
 def _call(blocks: Blocks, arrangement: Arrangement) -> Call:
@@ -61,52 +144,50 @@ def _call(blocks: Blocks, arrangement: Arrangement) -> Call:
 
 
 def write(
-    task: Task, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...], backend: Any
+    task: Task, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...], backend: str
 ) -> None:
-    """Fill the outputs: the result, and for a masked array its mask."""
-    blocks, call = task.blocks, task.call
+    """Fill the outputs: the result, and for a masked array its mask.
+
+    All calls with one task ask for one backend, and their arrays lie in memory alike.
+    """
+    blocks = task.blocks
     if blocks.operation is None:
         steps = tuple(slice(None, None, each) for each in blocks.factors)
         ends = tuple(map(slice, blocks.outputs))
         for array, output in zip(inputs, outputs, strict=False):
             output[...] = array[steps][ends]
-    if len(outputs) == 2 and (blocks.operation is None) == (len(inputs) == 1):
-        outputs[1][...] = False
-    if call is None:
-        return
-    if blocks.filled:
+    elif blocks.filled and outputs[0].size:
         _write_filled(task, inputs[0], outputs[0], backend)
-        return
-    _run(task, call, inputs, outputs, backend)
+    masks = blocks.operation is None and len(inputs) == 2
+    for piece in task.pieces:
+        masks = piece.call.masks
+        cells = [array[piece.cells] for array in inputs]
+        _run(piece, cells, [array[piece.windows] for array in outputs], backend)
+    if len(outputs) == 2 and not masks:
+        outputs[1][...] = False
 
 
 def _run(
-    task: Task,
-    call: Call,
-    inputs: tuple[np.ndarray, ...],
-    outputs: tuple[np.ndarray, ...],
-    backend: Any,
+    piece: Piece, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], backend: str
 ) -> None:
-    """Have a backend reduce all blocks."""
-    arrangement = task.arrangement
-    assert arrangement is not None
-    x, output = inputs[0], outputs[0]
-    result = call.results[0][1]
+    """Have a backend reduce the blocks of a piece."""
+    call, seen = piece.call, piece.arrangement.seen
+    x, output, result = inputs[0], outputs[0], call.results[0][1]
     if x.dtype.itemsize == 1 and x.dtype != call.dtype:
         x = x.view(call.dtype)
+    made = output
     if output.dtype != result:  # a bool that is made as a byte
-        output = output.view(result)
-    seen = arrangement.seen
-    read, written = arrangement.geometry.input_shape, arrangement.geometry.output_shape
-    arrays_in = (seen(x, read), *(seen(each, read) for each in inputs[1:]))
-    target: Any = seen(output, written)
+        made = output.view(result)
+    read, written = call.geometry.input_shape, call.geometry.output_shape
+    arrays = (seen(x, read), *(seen(each, read) for each in inputs[1:]))
+    target: Any = seen(made, written)
     if call.masks:
         target = target, seen(outputs[1], written)
-    execute_call(call, arrays_in, target, backend)
-    if len(outputs) == 2 and not call.masks:
-        outputs[1][...] = False
-    if task.blocks.result.kind == "b" and result.kind != "b":
-        np.not_equal(output, 0, out=outputs[0])
+    if piece.known is None:
+        piece.known = execute.new_task(call, backend, arrays, target)
+    execute.run_task(piece.known, arrays, target)
+    if result != output.dtype:
+        np.not_equal(made, 0, out=output)
 
 
 def _write_filled(task: Task, x: np.ndarray, output: np.ndarray, backend: Any) -> None:

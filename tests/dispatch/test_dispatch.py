@@ -47,6 +47,9 @@ class Imitation:
     def plan(self, call, storages):
         return ImitatedPlan(self, call, numpy_backend.plan(call, storages))
 
+    def answers(self, call):
+        return call.missing is None
+
     def ready(self, plan):
         return plan.call.geometry.windows in self.compiled
 

@@ -79,8 +79,11 @@ def _medians(rows: np.ndarray, keys: np.ndarray, valid: np.ndarray | None) -> np
         poisoned = None
     if integers:
         return middle.view(rows.dtype)
-    if not mapped and (middle != 0).all():
-        return middle
+    if not mapped:  # floats without NaN, of which zeros may differ by their sign
+        negative = np.iinfo(f"i{rows.dtype.itemsize}").min
+        zeros = (middle == 0).any()
+        if not (zeros and (rows.view(f"i{rows.dtype.itemsize}") == negative).any()):
+            return middle
     keys = keys_of(rows, MAXIMUM)
     found: np.ndarray = rows[0].copy()
     for number in reversed(range(len(rows))):
