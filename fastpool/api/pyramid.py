@@ -33,8 +33,7 @@ def pyramid(
     """All levels of a pyramid: `x`, `x` shrunk once, twice, and so on.
 
     Each level is made from the one before, as by `downsample`: ``levels[k + 1]`` has the bits of
-    ``downsample(levels[k], factors, method, ...)``. An array that does not fit the caches is read
-    once, slab by slab, and the further levels of a slab are made while it is there.
+    ``downsample(levels[k], factors, method, ...)``.
 
     Parameters
     ----------
