@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from ..rules.arrangement import Arrangement, arranged, memory_order, splits
+from ..rules.arrangement import Arrangement, arranged, memory_order
 from ..rules.call import Call, Function
 from ..rules.downsampling import NAME, Blocks
 from ..rules.operation import ANY, AVERAGE, MAXIMUM, MINIMUM, MODE
@@ -77,17 +77,7 @@ def planned(blocks: Blocks, strides: Sequence[tuple[int, ...]], copied: bool = F
             for first in range(0, blocks.outputs[axis], step)
         ]
         parts = list(_divided(parts[0], axis, counts))
-    split, pieces = splits(blocks, strides[0]), list[Piece]()
-    for part in parts:
-        if split is None:
-            pieces.append(_piece(part, strides, None))
-            continue
-        full = part.blocks.shape[split] // blocks.factors[split]
-        counts = [full, part.blocks.outputs[split] - full]
-        for count, each in zip(counts, _divided(part, split, counts), strict=True):
-            if count:
-                pieces.append(_piece(each, strides, split if count == full else None))
-    return Task(blocks, tuple(pieces))
+    return Task(blocks, tuple(_piece(part, strides) for part in parts))
 
 
 class _Part(NamedTuple):
@@ -120,8 +110,8 @@ def _changed(entries: tuple[Any, ...], place: int, entry: Any) -> tuple[Any, ...
     return (*entries[:place], entry, *entries[place + 1 :])
 
 
-def _piece(part: _Part, strides: Sequence[tuple[int, ...]], split: int | None) -> Piece:
-    arrangement = arranged(part.blocks, strides, split)
+def _piece(part: _Part, strides: Sequence[tuple[int, ...]]) -> Piece:
+    arrangement = arranged(part.blocks, strides)
     call = _call(part.blocks, arrangement)
     # With an ellipsis an array without axes remains one.
     return Piece((..., *part.cells), (..., *part.windows), arrangement, call)

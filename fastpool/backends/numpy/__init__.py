@@ -20,6 +20,8 @@ import numpy as np
 
 from ...rules.arrays import Storage
 from ...rules.call import Call
+from ...rules.splits import split_tiles
+from ..parts import SplitPlan
 from ..protocol import Entry, Service
 from ..protocol import Plan as AnyPlan
 from . import counting, scatter, select, sums, tiles, values
@@ -55,9 +57,10 @@ class Plan:
         return self._part(self._call, *map(canonical, inputs), *map(canonical, outputs))
 
 
-def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
+def plan(call: Call, storages: tuple[Storage, ...]) -> AnyPlan:
     """How to answer a call."""
-    return Plan(call)
+    parts = split_tiles(call, storages)
+    return SplitPlan(parts, [Plan(part.call) for part in parts]) if parts else Plan(call)
 
 
 def answers(call: Call) -> bool:
