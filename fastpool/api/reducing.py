@@ -34,15 +34,25 @@ class Piece:
         What is asked of the backend.
     known : execute.Task or None
         What is known of that call, from the first time on.
+    whole : bool
+        Whether they are all blocks.
+    result : numpy.dtype
+        What the backend makes.
+    masks : bool
+        Whether it says which blocks have too few cells.
     """
 
-    __slots__ = ("arrangement", "call", "cells", "known", "windows")
+    __slots__ = (
+        "arrangement", "call", "cells", "known", "masks", "result", "whole", "windows",
+    )  # fmt: skip
 
     def __init__(
         self, cells: tuple[Any, ...], windows: tuple[Any, ...], arrangement: Arrangement, call: Call
     ) -> None:
         self.cells, self.windows, self.arrangement = cells, windows, arrangement
         self.call, self.known = call, cast("execute.Task | None", None)
+        self.whole = all(each in (..., slice(None)) for each in cells)
+        self.result, self.masks = call.results[0][1], call.masks
 
 
 class Task(NamedTuple):
@@ -150,9 +160,12 @@ def write(
         _write_filled(task, inputs[0], outputs[0], backend)
     masks = blocks.operation is None and len(inputs) == 2
     for piece in task.pieces:
-        masks = piece.call.masks
-        cells = [array[piece.cells] for array in inputs]
-        _run(piece, cells, [array[piece.windows] for array in outputs], backend)
+        masks = piece.masks
+        if piece.whole:
+            _run(piece, inputs, outputs, backend)
+        else:
+            cells = [array[piece.cells] for array in inputs]
+            _run(piece, cells, [array[piece.windows] for array in outputs], backend)
     if len(outputs) == 2 and not masks:
         outputs[1][...] = False
 
@@ -161,22 +174,24 @@ def _run(
     piece: Piece, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], backend: str
 ) -> None:
     """Have a backend reduce the blocks of a piece."""
-    call, seen = piece.call, piece.arrangement.seen
-    x, output, result = inputs[0], outputs[0], call.results[0][1]
+    call, seen, result = piece.call, piece.arrangement.seen, piece.result
+    x, output = inputs[0], outputs[0]
     if x.dtype.itemsize == 1 and x.dtype != call.dtype:
         x = x.view(call.dtype)
     made = output
     if output.dtype != result:  # a bool that is made as a byte
         made = output.view(result)
     read, written = call.geometry.input_shape, call.geometry.output_shape
-    arrays = (seen(x, read), *(seen(each, read) for each in inputs[1:]))
-    target: Any = seen(made, written)
-    if call.masks:
-        target = target, seen(outputs[1], written)
+    arrays = (seen(x, read), *[seen(each, read) for each in inputs[1:]])
+    targets: tuple[np.ndarray, ...] = (seen(made, written),)
+    if piece.masks:
+        targets = targets[0], seen(outputs[1], written)
     if piece.known is None:
-        piece.known = execute.new_task(call, backend, arrays, target)
-    execute.run_task(piece.known, arrays, target)
-    if result != output.dtype:
+        piece.known = execute.new_task(
+            call, backend, arrays, targets if piece.masks else targets[0]
+        )
+    execute.fill(piece.known, arrays, targets)
+    if made is not output:
         np.not_equal(made, 0, out=output)
 
 

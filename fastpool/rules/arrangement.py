@@ -2,9 +2,8 @@
 
 Axes that are kept may stand anywhere. Those that follow each other in memory become one, or stay
 two where there is room: as axes of windows of one tap, as channels, or as leading axes. Pooled axes
-keep their order where it may change bits, and elsewhere stand as in memory, so that an array in
-Fortran's order is as fast as one in C's. Where they keep their order, a backend sees to it that rows
-are read as they lie.
+keep their order where it may change bits: backends see to it that rows are read as they lie.
+Elsewhere they stand as in memory, so that an array in Fortran's order is as fast as one in C's.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -44,7 +44,13 @@ class Arrangement:
 
     def seen(self, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """A view of `array`, which has `shape`, one of those of the geometry."""
-        return array.transpose(self.order).reshape(shape)
+        if not self._as_it_is:
+            array = array.transpose(self.order)
+        return array if array.shape == shape else array.reshape(shape)
+
+    @cached_property
+    def _as_it_is(self) -> bool:
+        return self.order == tuple(range(len(self.order)))
 
 
 def memory_order(shape: Sequence[int], steps: Sequence[int]) -> tuple[int, ...]:

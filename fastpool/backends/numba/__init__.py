@@ -18,8 +18,7 @@ import numpy as np
 from ...rules.arrays import Storage, is_half, storage_of
 from ...rules.call import Call
 from ...rules.geometry import LAYOUTS
-from ...rules.splits import split_tiles
-from ..parts import SplitPlan
+from ...rules.splits import Part, split_tiles
 from ..protocol import Entry
 from ..protocol import Plan as AnyPlan
 from .compile import disk, jit
@@ -167,12 +166,20 @@ class SummedPlan(Plan):
         return plan(block, storages)
 
 
-class _SplitPlan(SplitPlan, Plan):
-    """Parts of a call, each with a plan of its own."""
+class SplitPlan(Plan):
+    """Tiles whose rows lie along another axis than the last, and that no vectors take so."""
+
+    def __init__(self, parts: tuple[Part, ...], storages: tuple[Storage, ...]) -> None:
+        self._parts = [(part, plan(part.call, part.storages(storages))) for part in parts]
+        self.reason = self._parts[0][1].reason + ", tiles of a row as channels"
+
+    def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> None:
+        for part, each in self._parts:
+            each.run(*part.views(inputs, outputs))
 
     def prepare(self, complete: bool) -> None:
-        for each in self.plans:
-            cast(Plan, each).prepare(complete)
+        for _, each in self._parts:
+            each.prepare(complete)
 
 
 @lru_cache(maxsize=1024)
@@ -182,7 +189,7 @@ def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
         return TilePlan(call, storages)
     parts = split_tiles(call, storages)
     if parts:
-        return _SplitPlan(parts, [plan(part.call, part.storages(storages)) for part in parts])
+        return SplitPlan(parts, storages)
     if call.division is not None:
         return plan_sums(call, storages)
     if call.part == "forward":
