@@ -30,12 +30,15 @@ class _Known(NamedTuple):
     ----------
     task : Task
         What is done.
-    memory : tuple of int or None
-        The axes of a new result as they lie in memory; None if in order.
+    shape : tuple of int
+        Of a new result, in the order in which its axes lie in memory.
+    turned : tuple of int or None
+        Where each axis of the result is among these; None if they are in order.
     """
 
     task: Task
-    memory: tuple[int, ...] | None
+    shape: tuple[int, ...]
+    turned: tuple[int, ...] | None
 
 
 _MOST = 4096
@@ -232,14 +235,13 @@ def _key(
     arguments: tuple[Any, ...],
 ) -> Hashable:
     """What tells calls apart; None for one that is understood anew each time."""
-    *others, nodata, min_count, result = arguments
-    if type(nodata) is float:
-        nodata = "float", nodata.hex()
-    arguments = *others, nodata, min_count, result
+    if type(arguments[5]) is float:
+        *others, nodata, min_count, result = arguments
+        arguments = *others, ("float", nodata.hex()), min_count, result
     kinds = plain(arguments)
     if kinds is None:
         return None
-    storages = tuple((each.shape, each.strides, each.dtype) for each in inputs)
+    storages = tuple([(each.shape, each.strides, each.dtype) for each in inputs])
     if outputs is None:
         return chosen, storages, arguments, kinds
     if any(type(each) is not np.ndarray for each in outputs):
@@ -255,43 +257,34 @@ def _understood(
 ) -> _Known:
     x = inputs[0]
     blocks = downsampling.understood(x.shape, x.dtype, len(inputs) == 2, *arguments)
-    memory = None
+    shape, turned = blocks.outputs, None
     if outputs is None:
         if not x.flags.c_contiguous:
             memory = memory_order(x.shape, x.strides)
-        strides = [_strides(blocks.outputs, memory)]
+            shape = tuple(shape[axis] for axis in memory)
+            turned = tuple(sorted(range(len(shape)), key=memory.__getitem__))
+        steps = Storage.in_order(shape, np.dtype(np.uint8)).strides
+        strides = [steps if turned is None else tuple(steps[place] for place in turned)]
     else:
         for array, dtype in zip(outputs, (blocks.result, np.dtype(np.bool_)), strict=False):
             arrays.check_output(NAME, "out", array, blocks.outputs, dtype)
         strides = [array.strides for array in outputs]
     used = [array.strides for array in inputs]
     copied = not x.dtype.isnative or any(step % x.itemsize for step in x.strides)
-    return _Known(planned(blocks, (*used, *strides), copied), memory)
-
-
-def _strides(shape: tuple[int, ...], memory: tuple[int, ...] | None) -> tuple[int, ...]:
-    """The strides of a new array of bytes, whose axes lie in memory in this order."""
-    order = tuple(range(len(shape))) if memory is None else memory
-    steps = Storage.in_order(tuple(shape[axis] for axis in order), np.dtype(np.uint8)).strides
-    return tuple(steps[order.index(axis)] for axis in range(len(shape)))
-
-
-def _new(
-    shape: tuple[int, ...], dtype: np.dtype[Any], memory: tuple[int, ...] | None
-) -> np.ndarray:
-    """A new array, whose axes lie in memory in this order."""
-    try:
-        if memory is None:
-            return np.empty(shape, dtype)
-        inverse = sorted(range(len(shape)), key=memory.__getitem__)
-        return np.empty([shape[axis] for axis in memory], dtype).transpose(inverse)
-    except (MemoryError, ValueError):
-        raise arrays.too_large(NAME, [(shape, dtype)]) from None
+    return _Known(planned(blocks, (*used, *strides), copied), shape, turned)
 
 
 def _fresh(known: _Known, masked: bool) -> tuple[np.ndarray, ...]:
     blocks = known.task.blocks
-    made = _new(blocks.outputs, blocks.result, known.memory)
-    if not masked:
-        return (made,)
-    return made, _new(blocks.outputs, np.dtype(np.bool_), known.memory)
+    made = _new(known, blocks.result)
+    return (made, _new(known, np.dtype(np.bool_))) if masked else (made,)
+
+
+def _new(known: _Known, dtype: np.dtype[Any]) -> np.ndarray:
+    """A new array for a result."""
+    try:
+        made = np.empty(known.shape, dtype)
+        return made if known.turned is None else made.transpose(known.turned)
+    except (MemoryError, ValueError):
+        shape = known.task.blocks.outputs
+        raise arrays.too_large(NAME, [(shape, dtype)]) from None

@@ -147,10 +147,7 @@ def execute_call(call: Call, inputs: tuple[np.ndarray, ...], out: Any, backend: 
 def run_task(task: Task, inputs: tuple[np.ndarray, ...], out: Any) -> Any:
     """Answer a call that is known; its arrays lie in memory as those of the first one did."""
     outputs = _given(task, inputs, out) if task.given else _fresh(task)
-    try:
-        offender = (task.plan or _planned(task)).run(inputs, outputs)
-    except MemoryError:
-        raise arrays.out_of_memory(task.call.name) from None
+    offender = fill(task, inputs, outputs)
     if offender is not None:
         codes = inputs[1]
         position = tuple(map(int, np.unravel_index(offender, codes.shape)))
@@ -161,6 +158,14 @@ def run_task(task: Task, inputs: tuple[np.ndarray, ...], out: Any) -> Any:
         pairs = zip(outputs, out, strict=True)
         outputs = tuple(new if old is None else old for new, old in pairs)
     return PoolResult(*outputs)
+
+
+def fill(task: Task, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> int | None:
+    """Fill outputs that are known to be right; the position of the first bad index, or None."""
+    try:
+        return (task.plan or _planned(task)).run(inputs, outputs)
+    except MemoryError:
+        raise arrays.out_of_memory(task.call.name) from None
 
 
 def _planned(task: Task) -> Plan:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from ..rules.arrangement import Arrangement, arranged, memory_order, splits
+from ..rules.arrangement import Arrangement, arranged, memory_order
 from ..rules.call import Call, Function
 from ..rules.downsampling import NAME, Blocks
 from ..rules.operation import ANY, AVERAGE, MAXIMUM, MINIMUM, MODE
@@ -34,15 +34,25 @@ class Piece:
         What is asked of the backend.
     known : execute.Task or None
         What is known of that call, from the first time on.
+    whole : bool
+        Whether they are all blocks.
+    result : numpy.dtype
+        What the backend makes.
+    masks : bool
+        Whether it says which blocks have too few cells.
     """
 
-    __slots__ = ("arrangement", "call", "cells", "known", "windows")
+    __slots__ = (
+        "arrangement", "call", "cells", "known", "masks", "result", "whole", "windows",
+    )  # fmt: skip
 
     def __init__(
         self, cells: tuple[Any, ...], windows: tuple[Any, ...], arrangement: Arrangement, call: Call
     ) -> None:
         self.cells, self.windows, self.arrangement = cells, windows, arrangement
         self.call, self.known = call, cast("execute.Task | None", None)
+        self.whole = all(each in (..., slice(None)) for each in cells)
+        self.result, self.masks = call.results[0][1], call.masks
 
 
 class Task(NamedTuple):
@@ -77,17 +87,7 @@ def planned(blocks: Blocks, strides: Sequence[tuple[int, ...]], copied: bool = F
             for first in range(0, blocks.outputs[axis], step)
         ]
         parts = list(_divided(parts[0], axis, counts))
-    split, pieces = splits(blocks, strides[0]), list[Piece]()
-    for part in parts:
-        if split is None:
-            pieces.append(_piece(part, strides, None))
-            continue
-        full = part.blocks.shape[split] // blocks.factors[split]
-        counts = [full, part.blocks.outputs[split] - full]
-        for count, each in zip(counts, _divided(part, split, counts), strict=True):
-            if count:
-                pieces.append(_piece(each, strides, split if count == full else None))
-    return Task(blocks, tuple(pieces))
+    return Task(blocks, tuple(_piece(part, strides) for part in parts))
 
 
 class _Part(NamedTuple):
@@ -120,8 +120,8 @@ def _changed(entries: tuple[Any, ...], place: int, entry: Any) -> tuple[Any, ...
     return (*entries[:place], entry, *entries[place + 1 :])
 
 
-def _piece(part: _Part, strides: Sequence[tuple[int, ...]], split: int | None) -> Piece:
-    arrangement = arranged(part.blocks, strides, split)
+def _piece(part: _Part, strides: Sequence[tuple[int, ...]]) -> Piece:
+    arrangement = arranged(part.blocks, strides)
     call = _call(part.blocks, arrangement)
     # With an ellipsis an array without axes remains one.
     return Piece((..., *part.cells), (..., *part.windows), arrangement, call)
@@ -160,9 +160,12 @@ def write(
         _write_filled(task, inputs[0], outputs[0], backend)
     masks = blocks.operation is None and len(inputs) == 2
     for piece in task.pieces:
-        masks = piece.call.masks
-        cells = [array[piece.cells] for array in inputs]
-        _run(piece, cells, [array[piece.windows] for array in outputs], backend)
+        masks = piece.masks
+        if piece.whole:
+            _run(piece, inputs, outputs, backend)
+        else:
+            cells = [array[piece.cells] for array in inputs]
+            _run(piece, cells, [array[piece.windows] for array in outputs], backend)
     if len(outputs) == 2 and not masks:
         outputs[1][...] = False
 
@@ -171,22 +174,24 @@ def _run(
     piece: Piece, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], backend: str
 ) -> None:
     """Have a backend reduce the blocks of a piece."""
-    call, seen = piece.call, piece.arrangement.seen
-    x, output, result = inputs[0], outputs[0], call.results[0][1]
+    call, seen, result = piece.call, piece.arrangement.seen, piece.result
+    x, output = inputs[0], outputs[0]
     if x.dtype.itemsize == 1 and x.dtype != call.dtype:
         x = x.view(call.dtype)
     made = output
     if output.dtype != result:  # a bool that is made as a byte
         made = output.view(result)
     read, written = call.geometry.input_shape, call.geometry.output_shape
-    arrays = (seen(x, read), *(seen(each, read) for each in inputs[1:]))
-    target: Any = seen(made, written)
-    if call.masks:
-        target = target, seen(outputs[1], written)
+    arrays = (seen(x, read), *[seen(each, read) for each in inputs[1:]])
+    targets: tuple[np.ndarray, ...] = (seen(made, written),)
+    if piece.masks:
+        targets = targets[0], seen(outputs[1], written)
     if piece.known is None:
-        piece.known = execute.new_task(call, backend, arrays, target)
-    execute.run_task(piece.known, arrays, target)
-    if result != output.dtype:
+        piece.known = execute.new_task(
+            call, backend, arrays, targets if piece.masks else targets[0]
+        )
+    execute.fill(piece.known, arrays, targets)
+    if made is not output:
         np.not_equal(made, 0, out=output)
 
 

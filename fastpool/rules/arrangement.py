@@ -2,13 +2,8 @@
 
 Axes that are kept may stand anywhere. Those that follow each other in memory become one, or stay
 two where there is room: as axes of windows of one tap, as channels, or as leading axes. Pooled axes
-keep their order where it may change bits, and elsewhere stand as in memory, so that an array in
-Fortran's order is as fast as one in C's. If they keep their order, and the one whose cells lie side
-by side is not the last, it is split::
-
-    cells  a a b b c c d d        the taps of a window are an axis, and the windows the channels
-
-so that rows are read as they lie, though each gives all its first taps first.
+keep their order where it may change bits: backends see to it that rows are read as they lie.
+Elsewhere they stand as in memory, so that an array in Fortran's order is as fast as one in C's.
 """
 
 from __future__ import annotations
@@ -16,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -39,24 +35,22 @@ class Arrangement:
     ----------
     order : tuple of int
         Their axes, in the order in which the backend sees them.
-    split : int or None
-        The axis that is two of these.
     geometry : Geometry
         What it sees, in which some axes have become one.
     """
 
     order: tuple[int, ...]
-    split: int | None
     geometry: Geometry
 
     def seen(self, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """A view of `array`, which has `shape`, one of those of the geometry."""
-        axis = self.split
-        if axis is not None:
-            before, size, behind = array.shape[:axis], array.shape[axis], array.shape[axis + 1 :]
-            count = self.geometry.channels
-            array = array.reshape(*before, count, size // count, *behind)
-        return array.transpose(self.order).reshape(shape)
+        if not self._as_it_is:
+            array = array.transpose(self.order)
+        return array if array.shape == shape else array.reshape(shape)
+
+    @cached_property
+    def _as_it_is(self) -> bool:
+        return self.order == tuple(range(len(self.order)))
 
 
 def memory_order(shape: Sequence[int], steps: Sequence[int]) -> tuple[int, ...]:
@@ -69,26 +63,8 @@ def memory_order(shape: Sequence[int], steps: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(range(len(shape)), key=lambda axis: -found[axis]))
 
 
-def splits(blocks: Blocks, steps: Sequence[int]) -> int | None:
-    """The axis to split of an array with these strides, or None.
-
-    Blocks that are cut along this axis are to be seen apart.
-    """
-    by_memory = memory_order(blocks.shape, steps)
-    pooled = [axis for axis in by_memory if blocks.factors[axis] > 1]
-    last = next((axis for axis in reversed(by_memory) if blocks.shape[axis] > 1), None)
-    if not blocks.in_order or pooled[-1] != last or max(pooled) == last:
-        return None
-    return last if blocks.shape[last] >= 2 * blocks.factors[last] else None
-
-
-def arranged(
-    blocks: Blocks, steps: Sequence[tuple[int, ...]], split: int | None = None
-) -> Arrangement:
-    """How arrays with these strides are seen, that of `blocks` first.
-
-    No block is cut along the axis `split`.
-    """
+def arranged(blocks: Blocks, steps: Sequence[tuple[int, ...]]) -> Arrangement:
+    """How arrays with these strides are seen, that of `blocks` first."""
     shape, factors = blocks.shape, blocks.factors
     by_memory = memory_order(shape, steps[0])
     places = {axis: place for place, axis in enumerate(by_memory)}
@@ -105,7 +81,7 @@ def arranged(
     room, outer = MOST_POOLED - len(windows), places[pooled[0]] if pooled else len(shape)
     if not pooled:
         windows = [groups.pop() if groups else []]
-    elif groups and places[groups[-1][-1]] > places[pooled[-1]] and split is None:
+    elif groups and places[groups[-1][-1]] > places[pooled[-1]]:
         inner = groups.pop()
         if room and shape[inner[-1]] >= LONG:
             several = room > 1 and len(inner) > 1
@@ -123,18 +99,11 @@ def arranged(
         windows = [[next(turn)] if factors[group[0]] > 1 else group for group in windows]
     axes = tuple(_axis(blocks, group) for group in windows)
     count = math.prod(shape[axis] for axis in channels)
-    if split is not None:
-        taps = factors[split]
-        count, at = shape[split] // taps, windows.index([split])
-        axes = (*axes[:at], Axis(taps, 1, taps, taps, 1, 0, 0), *axes[at + 1 :])
     single = [axis for axis in by_memory if shape[axis] == factors[axis] == 1]
     order = [axis for part in (single, *groups, *windows, channels) for axis in part]
-    if split is not None:
-        order = [axis + (axis >= split) for axis in order]
-        order.append(split)
     lead = tuple(math.prod(shape[axis] for axis in group) for group in groups)
-    layout = LAYOUTS[len(axes)][split is not None or bool(channels)]
-    return Arrangement(tuple(order), split, Geometry(lead, axes, count, layout))
+    layout = LAYOUTS[len(axes)][bool(channels)]
+    return Arrangement(tuple(order), Geometry(lead, axes, count, layout))
 
 
 def _follow(shape: Sequence[int], steps: Sequence[tuple[int, ...]], outer: int, inner: int) -> bool:

@@ -64,7 +64,10 @@ class Blocks:
         operation = self.operation
         if operation is None or operation.truth or sum(each > 1 for each in self.factors) < 2:
             return False
-        return operation.counts or self.dtype.kind not in "iub"
+        if self.dtype.kind not in "iub" or operation.counts:
+            return True
+        # Sums of 64-bit integers that become floats are floats.
+        return self.dtype.itemsize == 8 and self.result.kind not in "iub"
 
 
 def understood(

@@ -18,6 +18,7 @@ import numpy as np
 from ...rules.arrays import Storage, is_half, storage_of
 from ...rules.call import Call
 from ...rules.geometry import LAYOUTS
+from ...rules.splits import Part, split_tiles
 from ..protocol import Entry
 from ..protocol import Plan as AnyPlan
 from .compile import disk, jit
@@ -31,7 +32,7 @@ from .scatter import ScatterSetup
 from .services import serve as serve
 from .services import xla_handler as xla_handler
 from .sums import plan_sums
-from .tiles import TilePlan, fits_tiles
+from .tiles import TilePlan, fits_tiles, is_special, lies_across
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
     raise ImportError("NUMBA_DISABLE_JIT is set, and vectors exist in compiled code alone")
@@ -165,11 +166,30 @@ class SummedPlan(Plan):
         return plan(block, storages)
 
 
+class SplitPlan(Plan):
+    """Tiles whose rows lie along another axis than the last, and that no vectors take so."""
+
+    def __init__(self, parts: tuple[Part, ...], storages: tuple[Storage, ...]) -> None:
+        self._parts = [(part, plan(part.call, part.storages(storages))) for part in parts]
+        self.reason = self._parts[0][1].reason + ", tiles of a row as channels"
+
+    def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> None:
+        for part, each in self._parts:
+            each.run(*part.views(inputs, outputs))
+
+    def prepare(self, complete: bool) -> None:
+        for _, each in self._parts:
+            each.prepare(complete)
+
+
 @lru_cache(maxsize=1024)
 def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
     """How to answer a call."""
-    if fits_tiles(call):
+    if fits_tiles(call) and (is_special(call) or lies_across(call, storages)):
         return TilePlan(call, storages)
+    parts = split_tiles(call, storages)
+    if parts:
+        return SplitPlan(parts, storages)
     if call.division is not None:
         return plan_sums(call, storages)
     if call.part == "forward":
@@ -183,10 +203,8 @@ def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
 
 def answers(call: Call) -> bool:
     """Whether there are kernels for a call."""
-    operation = call.operation
-    floats = operation.counts and call.dtype.kind not in "iub"
-    special = operation.ranks or operation.truth or floats or call.missing is not None
-    return not special or fits_tiles(call)
+    counted = call.operation.counts and call.dtype.kind in "iub" and call.missing is None
+    return counted or not is_special(call) or fits_tiles(call)
 
 
 def ready(plan: AnyPlan) -> bool:

@@ -49,7 +49,7 @@ def pools_in_blocks(geometry: Geometry) -> bool:
     if width.stride > MOST_STRIDE and geometry.channels == 1:
         return False
     rows = height.span + ROWS[1] * height.stride
-    reach = (depth.span * height.size + rows) * width.size + width.span
+    reach = ((depth.span - 1) * height.size + rows) * width.size + width.span
     small = reach < 2**30 and width.output * width.stride < 2**30
     return small and all(axis.stride < 32 and axis.span <= 4 * axis.size + 64 for axis in axes)
 

@@ -22,6 +22,7 @@ from ...rules.arrays import Storage, is_half
 from ...rules.axis import Axis
 from ...rules.call import Call
 from ...rules.geometry import LAYOUTS, Geometry
+from ...rules.splits import across
 from ..protocol import Entry
 from . import tile_table as table
 from .compile.jit import address, cells
@@ -57,13 +58,27 @@ def method_of(call: Call) -> int:
 
 
 def fits_tiles(call: Call) -> bool:
-    """Whether tiles are reduced in registers."""
-    operation, kernel = call.operation, call.geometry.kernel
+    """Whether tiles can be reduced in registers."""
+    kernel = call.geometry.kernel
     if not call.tiled or call.index_dtype is not None or call.part != "forward":
         return False
-    special = call.missing is not None or operation.counts or operation.ranks or operation.truth
     small = math.prod(kernel) <= MOST and max(kernel) <= MOST_ALONG
-    return special and small and _has_sums(call)
+    return small and _has_sums(call)
+
+
+def is_special(call: Call) -> bool:
+    """Whether a call has cells that are missing, or a value of another kind than other windows."""
+    operation = call.operation
+    return call.missing is not None or operation.counts or operation.ranks or operation.truth
+
+
+def lies_across(call: Call, storages: Sequence[Storage]) -> bool:
+    """Whether the rows of x, and of the output, lie along another axis than the last."""
+    axis, (source, target) = across(call, storages[0]), storages
+    if axis is None or call.geometry.channels > 1:
+        return False
+    at = len(call.geometry.lead) + axis
+    return all(each.strides[at] == each.dtype.itemsize for each in (source, target))
 
 
 def _has_sums(call: Call) -> bool:

@@ -20,6 +20,7 @@ import numpy as np
 
 from ...rules.arrays import Storage
 from ...rules.call import Call
+from ...rules.splits import Part, split_tiles
 from ..protocol import Entry, Service
 from ..protocol import Plan as AnyPlan
 from . import counting, scatter, select, sums, tiles, values
@@ -55,9 +56,24 @@ class Plan:
         return self._part(self._call, *map(canonical, inputs), *map(canonical, outputs))
 
 
-def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
+class SplitPlan:
+    """Tiles whose rows lie along another axis than the last."""
+
+    reason = "backend numpy, block by block, tiles of a row as channels"
+
+    def __init__(self, parts: tuple[Part, ...]) -> None:
+        self._parts = [(part, Plan(part.call)) for part in parts]
+
+    def run(self, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]) -> None:
+        """Fill the outputs."""
+        for part, plan in self._parts:
+            plan.run(*part.views(inputs, outputs))
+
+
+def plan(call: Call, storages: tuple[Storage, ...]) -> AnyPlan:
     """How to answer a call."""
-    return Plan(call)
+    parts = split_tiles(call, storages)
+    return SplitPlan(parts) if parts else Plan(call)
 
 
 def answers(call: Call) -> bool:
