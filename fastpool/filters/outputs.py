@@ -17,14 +17,14 @@ def result_dtype(function: str, output: object, dtype: np.dtype[Any]) -> np.dtyp
     TypeError
         `output` is no array, nor a dtype, that can be pooled.
     """
-    if output is None:
-        named: Any = dtype.newbyteorder("=")
-    elif isinstance(output, np.ndarray):
+    named: Any = dtype
+    if isinstance(output, np.ndarray):
         arrays.check_dtype(function, "output", output.dtype)
-        named = output.dtype.newbyteorder("=")
-    else:
+        named = output.dtype
+    elif output is not None:
         named = arrays.data_type(function, "output", output)
-    return np.dtype(named)
+    native: np.dtype[Any] = named.newbyteorder("=")
+    return native
 
 
 class Output:
