@@ -17,7 +17,7 @@ cells from i - low to i + high. At the low edge, those beyond it are
 
 and the same at the high edge with `low` and `high` exchanged. Windows longer than the axis are no
 exception: beyond so many cells there are no others. So a window that is as long on both sides needs
-none of them, and one that is a cell longer on one side only with "mirror".
+none of them, nor one that is a cell longer on one side but with "mirror".
 """
 
 from __future__ import annotations
@@ -53,10 +53,12 @@ class Window(NamedTuple):
         surplus = self.low - self.high
         if self.mode == "nearest" or (self.mode == "constant" and not fill):
             return ()
-        if self.mode == "reflect":
-            return self._rims(surplus // 2, -surplus // 2)
-        if self.mode == "mirror":
-            return self._rims((surplus + 1) // 2, (1 - surplus) // 2)
+        if self.mode == "reflect" and surplus in (0, 1, -1):
+            return ()
+        if self.mode == "mirror" and surplus == 0:
+            return ()
+        # With all that stick out, though fewer would do: which of equal cells comes first, such as
+        # zeros of both signs, must not depend on how much is copied.
         return self._rims(self.low, self.high)
 
     def average_rims(self, fill: bool) -> Rims:

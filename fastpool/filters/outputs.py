@@ -9,6 +9,24 @@ import numpy as np
 from ..rules import arrays
 
 
+def result_dtype(function: str, output: object, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of a result for an input of `dtype`, in the machine's byte order.
+
+    Raises
+    ------
+    TypeError
+        `output` is no array, nor a dtype, that can be pooled.
+    """
+    named: Any = dtype
+    if isinstance(output, np.ndarray):
+        arrays.check_dtype(function, "output", output.dtype)
+        named = output.dtype
+    elif output is not None:
+        named = arrays.data_type(function, "output", output)
+    native: np.dtype[Any] = named.newbyteorder("=")
+    return native
+
+
 class Output:
     """What the user wants as a result, read once.
 
@@ -22,14 +40,10 @@ class Output:
         self._given: np.ndarray | None = None
         self._function = function
         self._x = x
-        if output is None:
-            self.dtype: np.dtype[Any] = x.dtype.newbyteorder("=")
-        elif isinstance(output, np.ndarray):
-            arrays.check_dtype(function, "output", output.dtype)
+        self.dtype = result_dtype(function, output, x.dtype)
+        if isinstance(output, np.ndarray):
             arrays.check_output(function, "output", output, x.shape, output.dtype)
-            self._given, self.dtype = output, output.dtype.newbyteorder("=")
-        else:
-            self.dtype = arrays.data_type(function, "output", output)
+            self._given = output
 
     def room(self, dtype: np.dtype[Any]) -> np.ndarray:
         """An array for a result of `dtype`: the user's, or a new one if that does not do."""

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from ..api.types import BackendName, Entries
 from ..dispatch import defaults
 from ..rules.arguments import Integers, integer
+from . import guests
 from .arguments import read_array, read_axes, read_integers, read_number
 from .images import Images
 
@@ -109,7 +110,7 @@ def peaks(
     0 0 1 1 0.5
     """
     chosen = defaults.resolve(_NAME, backend)
-    array = read_array(_NAME, "x", x)
+    array = read_array(_NAME, "x", guests.as_host(_NAME, x))
     named = read_axes(_NAME, axes, array.ndim)
     count = len(named)
     if not 1 <= count <= 3:

@@ -20,7 +20,7 @@ ARROWS = {
     "api": {"dispatch", "backends", "rules", "process"},
     "filters": {"api", "dispatch", "backends", "rules"},
     "compat": {"api", "filters"},
-    "interop": {"", "api", "dispatch", "backends", "rules", "process"},
+    "interop": {"", "filters", "api", "dispatch", "backends", "rules", "process"},
     "cli": {"", "interop", "api", "dispatch", "backends", "rules", "process"},
 }
 # Those above the backends know what a backend is, and no more: the table finds them by name.

@@ -15,7 +15,8 @@ from . import table
 from .blocks import interleaved
 from .compile.jit import address, cells
 from .compile.launch import SPREAD, Launch
-from .kernels import sums, trees
+from .division import rounding_by
+from .kernels import running, sums, trees
 from .kernels.sparse_trees import DIGITS, sum_cells, sum_sparsely
 from .kernels.staging import spread_lines
 from .memory import PAST_BYTES, Memory, held_as
@@ -37,6 +38,9 @@ GROWTH, FEW = 4, 64
 BAND_BYTES = 2**18
 # And where bands share no rows: a usual first-level cache.
 NEAR_BYTES = 2**15
+
+# Cells of the longest rows that have running sums, which stay in a usual second-level cache.
+MOST_RUNNING = 2**15
 
 ONE = np.ones(1, np.int64)
 _POINT = EvenReach(1, 1, 0, 1, 1, 1)
@@ -93,8 +97,11 @@ class Summing:
         channels = geometry.channels
         self.rows = groups * (1 if self.together else depth.output * height.output)
         self.adder: Any = None
-        if ordered:
-            self.walk: Any = sums.sum_rows
+        if not self.together and self._runs():
+            self.walk: Any = running.sum_running
+            reason = "running sums of integers"
+        elif ordered:
+            self.walk = sums.sum_rows
             together = width.stride == 1 or interleaved(geometry, self.lanes)
             near = width.stride <= MOST_STRIDE if channels == 1 else together
             regular = isinstance(self.reaches[2], EvenReach)
@@ -118,6 +125,19 @@ class Summing:
         """Whether zeros around an axis take little memory."""
         return (axis.output - 1) * axis.stride + axis.span <= max(GROWTH * axis.size, FEW)
 
+    def _runs(self) -> bool:
+        """Whether these are sums of integers at a stride of 1, over rows that fit in caches."""
+        depth, height, width = three_axes(self.geometry)
+        even = all(isinstance(reach, EvenReach) for reach in self.reaches)
+        if not (even and self.dtypes[1].kind in "iu"):
+            return False
+        near = all(axis.stride == 1 and axis.span == axis.kernel for axis in (height, width))
+        single = depth.kernel == depth.stride == 1 and depth.output == depth.size
+        cells = (
+            max(width.size, width.output + width.kernel + width.pad_low) * self.geometry.channels
+        )
+        return near and single and cells <= MOST_RUNNING
+
     def launch(self) -> Launch:
         """The kernel and its table: everything is compiled, or loaded."""
         geometry = self.geometry
@@ -125,7 +145,8 @@ class Summing:
         held, written = held_as(dtype), held_as(result)
         depth, height, width = three_axes(geometry)
         channels, lanes = geometry.channels, self.lanes
-        tile = width.output if self.walk is trees.sum_trees else max(1, TILE // channels)
+        whole = self.walk in (trees.sum_trees, running.sum_running)
+        tile = width.output if whole else max(1, TILE // channels)
         tile = min(tile, width.output)
         n = rounded_up(tile * channels, lanes) + lanes
         own = dict.fromkeys(SUMS.places, 0)
@@ -152,6 +173,8 @@ class Summing:
         grain = 1
         if self.walk is trees.sum_trees:
             grain = self._bands(own, sizes)
+        elif self.walk is running.sum_running:
+            grain = self._running(own, sizes)
         elif self.walk is sum_sparsely:
             sizes[table.PARTS] = 3 * DIGITS * total.itemsize
         dense = self.together or self.memories[1].dense(channels)
@@ -188,6 +211,8 @@ class Summing:
             own[table.WRITE_PAST] = address(sums.write_past, source=lines, target=lines)
         if not dense:
             own[table.SPREAD_ROW] = address(spread_lines, line=output, target=output)
+        if self.walk is running.sum_running:
+            own |= self._run_functions(x, totals, output, dense, own)
         if self.adder is sum_cells or (self.adder is sums.add_reached and channels == 1):
             x, totals = cells(held, 1, x.order), cells(total, 1)  # each window by itself
         if self.adder is sum_cells:
@@ -198,7 +223,7 @@ class Summing:
             few = channels if stride > 1 else 1
             kinds = {"source": x, "totals": totals, "stride": stride, "few": few, "half": half}
             own[table.ADD_TAPS] = address(self.adder, **kinds)
-        else:
+        elif self.walk is trees.sum_trees:
             own |= {
                 table.FRAME_ROW: address(trees.frame_row, source=x, line=totals, half=half),
                 table.JOIN_LINES: address(trees.join_lines, first=totals, line=totals),
@@ -206,11 +231,52 @@ class Summing:
                 table.TREE_ALONG: address(trees.tree_along, line=totals, parts=totals),
             }
         scratch = 64 + placed(own, sizes)
-        whole = {} if self.walk is sum_sparsely else {"scratch": cells(np.uint8)}
+        cleared = {} if self.walk is sum_sparsely else {"scratch": cells(np.uint8)}
         memories = (*self.memories, self.memories[1])
         numbers = make_table(geometry, False, memories, SUMS, own, behind.arrays)
-        walk = address(self.walk, **whole)
+        walk = address(self.walk, **cleared)
         return Launch(walk, numbers, scratch, self.rows, self.work, SPREAD, grain)
+
+    def _running(self, own: dict[int, int], sizes: dict[int, int]) -> int:
+        """How running sums lie in the scratch; rows of a task."""
+        _, height, width = three_axes(self.geometry)
+        channels, item = self.geometry.channels, self.dtypes[1].itemsize
+        low, line = width.pad_low * channels, rounded_up(width.size * channels, self.lanes)
+        end = (width.output + width.kernel - 1) * channels + self.lanes - low
+        end = max(line, rounded_up(end, self.lanes))
+        own[table.FRAME_LOW], own[table.FRAME_CELLS] = low, end
+        sizes[table.FRAMES] = (line + self.lanes) * item
+        sizes[table.PARTS] = (low + channels + end + self.lanes) * item
+        sizes[table.ZEROS] = (line + BYTES) * item
+        return 2 * height.kernel
+
+    def _run_functions(
+        self, x: Any, totals: Any, output: Any, dense: bool, own: dict[int, int]
+    ) -> dict[int, int]:
+        """Those of running sums: in one step with what becomes of them, if one number divides."""
+        geometry, (_, total, result) = self.geometry, self.dtypes
+        few = geometry.channels if geometry.channels < self.lanes else 0
+        divisor = math.prod(int(along[0]) for along in self.counts)
+        taps = math.prod(axis.kernel for axis in geometry.axes)
+        bound = taps * 2 ** (8 * self.dtypes[0].itemsize)
+        one = all(along.size == 1 for along in self.counts)
+        divided, number = rounding_by(divisor, bound, total) if self.divide else (0, 1.0)
+        at_once = dense and one and result.kind in "iu" and divided is not None
+        target = output if at_once else totals
+        found = {
+            table.ROUNDED_NUMBER: int(np.float64(number).view(np.int64)),
+            table.ADD_TAPS: address(running.enter_row, source=x, columns=totals),
+            table.RUN_ALONG: address(
+                running.run_along, source=x, left=x, columns=totals, running=totals, few=few
+            ),
+            table.TAKE_ROW: address(
+                running.take_row, running=totals, output=target,
+                divided=(divided or 0) if at_once else 0,
+            ),
+        }  # fmt: skip
+        if at_once:
+            found[table.FINISH_ROW] = 0
+        return found
 
     def _past(self, itemsize: int) -> bool:
         """Whether so many cells are written that they go past the caches, in streams."""

@@ -166,10 +166,10 @@ SUMS = Layout(
     """
     REACH_DEPTH REACH_HEIGHT REACH_WIDTH DIVISOR_DEPTH DIVISOR_HEIGHT DIVISOR_WIDTH EACH_COLUMN
     TILE_WINDOWS BAND FRAME_LOW FRAME_CELLS CELL_BYTES RESULT_BYTES TOTAL_BYTES LANE_PLANES
-    LAST_GROUP HELD_ROWS
+    LAST_GROUP HELD_ROWS ROUNDED_NUMBER
     ADD_TAPS FRAME_ROW JOIN_LINES TREE_DOWN TREE_ALONG FILL_DIVISORS FINISH_ROW SPREAD_ROW
-    BRING_IN BRING_OUT WRITE_PAST
-    TOTALS DIVISORS RESULTS FRAMES PARTS PLANES_IN PLANES_OUT PLANES_PAST
+    BRING_IN BRING_OUT WRITE_PAST RUN_ALONG TAKE_ROW
+    TOTALS DIVISORS RESULTS FRAMES PARTS PLANES_IN PLANES_OUT PLANES_PAST ZEROS
     """
 )
 (
@@ -190,6 +190,7 @@ SUMS = Layout(
     LANE_PLANES,  # planes side by side in the lanes of a vector
     LAST_GROUP,  # where the last group of planes begins; it may overlap the one before
     HELD_ROWS,  # rows that are written past the caches at a time; 0 if they are written at once
+    ROUNDED_NUMBER,  # what sums of integers are multiplied with, or divided by: a float64's bits
     # The functions for some rows: their addresses, 0 for what is not needed.
     ADD_TAPS,
     FRAME_ROW,
@@ -202,6 +203,8 @@ SUMS = Layout(
     BRING_IN,  # of a group of planes
     BRING_OUT,
     WRITE_PAST,
+    RUN_ALONG,
+    TAKE_ROW,
     # Places in the scratch.
     TOTALS,
     DIVISORS,
@@ -211,6 +214,7 @@ SUMS = Layout(
     PLANES_IN,  # groups of planes, a vector for each cell
     PLANES_OUT,
     PLANES_PAST,  # brought out, where they are written past the caches
+    ZEROS,
 ) = SUMS.places
 
 # Of the kernel that searches each window by itself, or counts its values.

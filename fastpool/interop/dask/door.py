@@ -9,6 +9,8 @@ from ...dispatch import defaults
 from ...rules.call import Function
 from ...rules.operation import NORM
 from .blocks import downsample as downsample
+from .filters import filtered as filtered
+from .filters import host as host
 from .forward import pooled
 from .halo import known
 from .levels import pyramid as pyramid

@@ -20,6 +20,8 @@ from ...rules.norms import Norm
 from ...rules.operation import NORM, SUM
 from ...rules.sums import check_gradient
 from .blocks import downsample as downsample
+from .filters import filtered as filtered
+from .filters import host as host
 from .functional import float_dtype, integer_dtype
 from .host import Pooling
 from .indices import codes_p, flat_p, index_type, unpool_p

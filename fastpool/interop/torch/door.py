@@ -23,6 +23,8 @@ from .asked import Asked, asked
 from .blocks import downsample as downsample
 from .calls import MEMBERS
 from .derivatives import AVERAGED, PICKED, ROUTED, UNPOOLED, call
+from .filters import filtered as filtered
+from .filters import host as host
 from .functional import picked
 from .norms import FUNCTIONS as NORMED
 from .operators import NORMS

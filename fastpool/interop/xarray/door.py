@@ -15,6 +15,8 @@ from ...rules.call import Function
 from ...rules.operation import NORM
 from . import coordinates
 from .blocks import downsample as downsample
+from .filters import filtered as filtered
+from .filters import host as host
 from .like import like
 
 

@@ -11,6 +11,8 @@ from .types import INT64, Vector, broadcast, constants, operation, resized, scal
 # What becomes of sums: they are multiplied with a number, divided by it, or shifted, by what is
 # beyond the last of these.
 MULTIPLIED, DIVIDED, SHIFTED = 1, 2, 3
+# What `rounded_quotient` is told besides.
+WIDE = 64
 
 # Added to a float64 below 2**51 in magnitude, it leaves no place for a fraction: the sum is rounded
 # to the nearest integer, of two to the even one, which stands in its last bits.
@@ -98,6 +100,30 @@ def as_result(typing, sums, divisors, cells, half, divide):
         return result_of(builder, values, kind, cells, half.literal_value)
 
     return cells.vector(sums, divisors, cells, half, divide), generate
+
+
+@operation
+def rounded_quotient(typing, sums, bits, cells, divided):
+    """Sums of integers times, or over, the float64 with these bits: the nearest integer, as cells.
+
+    `divided` is what is done, and 64 more where float64 is needed: float32 holds sums below 2**22.
+    """
+    element, narrow = sums.element, divided.literal_value < WIDE
+    made = Vector(types.float32 if narrow else types.float64, sums.lanes)
+
+    def generate(context, builder, signature, arguments):
+        convert = builder.sitofp if element.signed else builder.uitofp
+        values = convert(arguments[0], vector_type(made))
+        values = multiple_of(builder, values, made, arguments[1], divided.literal_value % WIDE)
+        if not narrow:
+            return result_of(builder, values, made.element, cells, 0)
+        magic = constants(sums.lanes, ir.FloatType(), [1.5 * 2.0**23] * sums.lanes)
+        word = ir.VectorType(ir.IntType(32), sums.lanes)
+        found = builder.bitcast(builder.fadd(values, magic), word)
+        found = builder.sub(found, builder.bitcast(magic, word))
+        return resized(builder, found, types.int32, cells.vector)
+
+    return cells.vector(sums, types.int64, cells, divided), generate
 
 
 @operation
