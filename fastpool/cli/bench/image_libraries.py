@@ -39,6 +39,18 @@ def near(image: Image) -> float:
     return CLOSE if image.floats else STEP
 
 
+def mean_error(image: Image) -> float:
+    """How far those may be who round as fastpool does: floats may be added in another order."""
+    return CLOSE if image.floats and image.method == "mean" else 0
+
+
+def quietly(call: Callable[[], Any]) -> Any:
+    """What a call returns that would warn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return call()
+
+
 def refuse(name: str, image: Image) -> NotImplementedError:
     """What is raised for something that a library does not have."""
     return NotImplementedError(f"{name}: not {image}")
@@ -110,7 +122,7 @@ def scikit_image(image: Image, threads: int) -> Contender:
     call: Callable[[], Any] = partial(measure.block_reduce, image.x, image.factors, reduction)
     if image.method == "mean":
         call = rounded(image, call)
-    return Contender(call, (call(),), tolerance=CLOSE if image.floats else 0)
+    return Contender(call, (call(),), tolerance=mean_error(image))
 
 
 def scipy(image: Image, threads: int) -> Contender:
@@ -171,16 +183,15 @@ def reshape(image: Image, threads: int) -> Contender:
 
         def valid() -> np.ndarray:
             cells = x if image.missing == NAN else np.where(x == np.float32(NUMBER), np.nan, x)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # some blocks have no valid cell
-                found: np.ndarray = np.nanmean(*_blocks(cells, image.factors))
+            # Some blocks have no valid cell.
+            found: np.ndarray = quietly(partial(np.nanmean, *_blocks(cells, image.factors)))
             return found if image.missing == NAN else np.nan_to_num(found, copy=False, nan=NUMBER)
 
         return Contender(valid, (valid(),), tolerance=CLOSE)
     call: Callable[[], Any] = partial(REDUCTIONS[image.method], *_blocks(x, image.factors))
     if image.method == "mean":
         call = rounded(image, call)
-    return Contender(call, (call(),), tolerance=CLOSE if image.floats else 0)
+    return Contender(call, (call(),), tolerance=mean_error(image))
 
 
 def _blocks(x: np.ndarray, factors: Sequence[int]) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -214,6 +225,7 @@ def tinybrain(image: Image, threads: int) -> Contender:
     levels = LEVELS if image.function == PYRAMID else 1
     function = getattr(load("tinybrain").downsample, functions[image.method])
     call = partial(function, np.asfortranarray(image.x), image.factors, num_mips=levels)
+    call = partial(quietly, call)  # it calls NumPy in a way that is deprecated
     found = tuple(call())
     if image.method == "mode":
         return Contender(call, (_as_frequent(image, found[0]),))

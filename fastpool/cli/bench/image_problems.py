@@ -19,7 +19,7 @@ MAXIMUM, MINIMUM, UNIFORM = FILTERS = ("maximum_filter", "minimum_filter", "unif
 NAN, NODATA = "NaN", "nodata"
 # The number that is missing, the share of missing cells, and the side of a segment of labels: odd
 # so that blocks lie across its borders.
-NUMBER, MISSING, SEGMENT = -9999.0, 0.1, 9
+NUMBER, MISSING, SEGMENT = -9999.0, 0.3, 9
 LEVELS = 5
 
 
