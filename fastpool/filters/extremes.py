@@ -167,4 +167,5 @@ def _filter_footprint(
             view[window.axis] = slice(taps.start, taps.start + lengths[window.axis] + count - 1)
         pool(x[tuple(view)], held if number else out, spans)
         if number:
-            _PAIRS[extreme](out, held, out=out)
+            with np.errstate(invalid="ignore"):  # a signalling NaN
+                _PAIRS[extreme](out, held, out=out)
