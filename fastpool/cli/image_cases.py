@@ -14,6 +14,9 @@ BORDERS = ("reflect", "mirror", "nearest", "wrap", "constant")
 # The least and the largest factor or size of a window, and that of every tenth call.
 SIZES, WIDE = (1, 5), (1, 12)
 
+# Cells of the largest window that is not a box: more boxes, each with kernels of its own, cover it.
+SHAPED = 9
+
 
 class Calls(NamedTuple):
     """What some calls have in common, so that they run the same kernels.
@@ -93,7 +96,7 @@ def filter_arguments(rng: np.random.Generator, x: np.ndarray, calls: Calls) -> d
     }
     if calls.filter == "uniform_filter":
         arguments["output"] = str(rng.choice(("float32", "float64", x.dtype.name)))
-    elif rng.random() < 0.1:
+    elif size ** len(axes) <= SHAPED and rng.random() < 0.3:
         arguments["footprint"] = rng.random([size] * len(axes)) < 0.6
         del arguments["size"]
     return arguments

@@ -140,7 +140,7 @@ def test_fails_where_somebody_disagrees(small, monkeypatch, capsys):
         contender = right(*arguments)
         return contender._replace(outputs=tuple(each + 1 for each in contender.outputs))
 
-    monkeypatch.setitem(image_libraries.LIBRARIES, "reshape", wrong)
+    monkeypatch.setitem(images.CONTENDERS, "reshape", wrong)
     assert main(["bench", "--images", "medians", "--rounds", "1"]) == 1
     assert "reshape and the NumPy backend disagree: median (28, 28) k2" in capsys.readouterr().err
 

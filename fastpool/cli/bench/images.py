@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -68,10 +68,22 @@ def copy(image: Image, threads: int) -> Contender:
     return copied(image.traffic, threads)
 
 
+CONTENDERS: dict[str, Callable[[Image, int], Contender]] = {
+    FASTPOOL: by_numba,
+    NUMPY: by_numpy,
+    COPY: copy,
+    **LIBRARIES,
+}
+
+
+def prepare(image: Image, names: Iterable[str], threads: int) -> dict[str, Contender]:
+    """Those of the contenders that can be used here, after a comparison of their results."""
+    image = replace(image)  # a copy, so that its data are freed with the contenders
+    makers = {name: partial(CONTENDERS[name], image, threads) for name in names}
+    return dict(measure.agreeing(makers, image.expected, str(image)))
+
+
 def measure_image(image: Image, threads: int, rounds: int) -> dict[str, float]:
     """The seconds of one call of each contender, in one interleaved run, by who it is."""
-    image = replace(image)  # a copy, so that its data are freed with the contenders
-    ways = {FASTPOOL: by_numba, NUMPY: by_numpy, COPY: copy, **LIBRARIES}
-    makers = {name: partial(way, image, threads) for name, way in ways.items()}
-    ready = dict(measure.agreeing(makers, image.expected, str(image)))
+    ready = prepare(image, CONTENDERS, threads)
     return measure.interleaved({name: each.call for name, each in ready.items()}, rounds)
