@@ -98,6 +98,7 @@ def filter_arguments(rng: np.random.Generator, x: np.ndarray, calls: Calls) -> d
         arguments["output"] = str(rng.choice(("float32", "float64", x.dtype.name)))
     elif size ** len(axes) <= SHAPED and rng.random() < 0.3:
         arguments["footprint"] = rng.random([size] * len(axes)) < 0.6
+        arguments["footprint"].flat[0] = True  # it must have one
         del arguments["size"]
     return arguments
 
