@@ -194,7 +194,7 @@ def test_only_the_functions_asked_for():
         ),
         (
             ((4, 4),), {"functions": "downsample", "blocks": {"factors": 2, "stride": 1}},
-            TypeError, "blocks must have factors, and may have method, .*, got .'factors', 'stride'",
+            TypeError, "and may have method, .*, got .'factors', 'stride'",
         ),
         (
             ((4, 4),), {"functions": "downsample", "blocks": {"factors": 0}}, ValueError,
