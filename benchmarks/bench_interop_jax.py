@@ -11,23 +11,32 @@ from . import common
 try:
     import jax
 
-    from fastpool.interop.jax import max_pool2d
+    from fastpool.interop.jax import avg_pool2d, max_pool2d
 except ImportError as error:
     jax, MISSING = None, str(error)
 
 CASES = [common.OVERLAPPING, common.STEM, common.LARGE]
 
 
-def _poolings(case, layout):
+MEMBERS = ["max", "avg"]
+
+
+def _poolings(case, member, layout):
     """The pooling of a case by fastpool, and by JAX."""
     _, kernel, stride, padding = common.CASES[case]
     spatial = slice(2, 4) if layout == "NCHW" else slice(1, 3)
     window, strides, pads = [1] * 4, [1] * 4, [(0, 0)] * 4
     window[spatial], strides[spatial] = [kernel] * 2, [stride] * 2
     pads[spatial] = [(padding, padding)] * 2
+    windows = window, strides, pads
+    if member == "avg":
+        return {
+            "fastpool": lambda x: avg_pool2d(x, kernel, stride, padding, layout=layout),
+            "JAX": lambda x: jax.lax.reduce_window(x, 0.0, jax.lax.add, *windows) / kernel**2,
+        }
     return {
         "fastpool": lambda x: max_pool2d(x, kernel, stride, padding, layout=layout),
-        "JAX": lambda x: jax.lax.reduce_window(x, -np.inf, jax.lax.max, window, strides, pads),
+        "JAX": lambda x: jax.lax.reduce_window(x, -np.inf, jax.lax.max, *windows),
     }
 
 
@@ -36,12 +45,12 @@ def _gradient(pool):
 
 
 @lru_cache(maxsize=1)
-def _calls(case, layout, gradient):
+def _calls(case, member, layout, gradient):
     """Warm calls of both, which have been seen to agree."""
     if jax is None:
         raise NotImplementedError(MISSING)
     operands = [common.random_array(common.input_shape(case, layout))]
-    poolings = _poolings(case, layout)
+    poolings = _poolings(case, member, layout)
     if gradient:
         # Integers, whose sums are the same in any order.
         shape = jax.eval_shape(poolings["JAX"], *operands).shape
@@ -61,7 +70,9 @@ def _calls(case, layout, gradient):
         except fastpool.BackendUnavailable as error:
             raise NotImplementedError(str(error)) from error
         calls[name] = call
-    if not np.array_equal(*results):
+    # The sums of quotients are rounded, in an order of JAX's own.
+    same = np.allclose(*results, 1e-5, 1e-5) if member == "avg" else np.array_equal(*results)
+    if not same:
         raise AssertionError("fastpool and JAX disagree")
     return calls
 
@@ -69,23 +80,23 @@ def _calls(case, layout, gradient):
 class Pool:
     """The values alone, which is what is computed where no gradient is wanted."""
 
-    params = (CASES, common.LAYOUTS)
-    param_names = ("case", "layout")
+    params = (CASES, MEMBERS, common.LAYOUTS)
+    param_names = ("case", "member", "layout")
     unit = "times"
     gradient = False
 
-    def setup(self, case, layout):
-        self.calls = _calls(case, layout, self.gradient)
+    def setup(self, case, member, layout):
+        self.calls = _calls(case, member, layout, self.gradient)
 
-    def time_fastpool(self, case, layout):
+    def time_fastpool(self, case, member, layout):
         """fastpool's, with the copies of arguments and results that JAX makes."""
         self.calls["fastpool"]()
 
-    def time_jax(self, case, layout):
+    def time_jax(self, case, member, layout):
         """JAX's own."""
         self.calls["JAX"]()
 
-    def track_ratio_to_jax(self, case, layout):
+    def track_ratio_to_jax(self, case, member, layout):
         """Time of fastpool's over that of JAX's own."""
         return common.ratio(case, self.calls)
 

@@ -63,6 +63,25 @@ GRADIENTS = [
 PICKS = ("maxpool2d", "minpool2d", "modepool2d", "adaptive_maxpool2d")
 # Adaptive windows of an axis, as before the last layers of a network.
 ADAPTIVE_WINDOWS = 7
+# Sides of images and of volumes, the smallest first, and what is computed of images: the arguments
+# of `Image` beside the shape.
+SIDES, VOLUME_SIDES = [64, 2048], [64, 256]
+IMAGES = {
+    "max": {"function": "downsample", "size": 2, "method": "max"},
+    "mean": {"function": "downsample", "size": 2, "method": "mean"},
+    "mode": {"function": "downsample", "size": 2, "method": "mode"},
+    "median": {"function": "downsample", "size": 2, "method": "median"},
+    "valid": {
+        "function": "downsample",
+        "size": 2,
+        "method": "mean",
+        "dtype": "float32",
+        "missing": "NaN",
+    },
+    "pyramid": {"function": "pyramid", "size": 2, "method": "mean"},
+    "filter": {"function": "maximum_filter", "size": 25},
+    "peaks": {"function": "peaks", "size": 5, "dtype": "float32"},
+}
 # How the cells of an input lie in memory.
 ORDERED, SWAPPED, TRANSPOSED = ARRANGEMENTS = ["C order", "byte-swapped", "transposed"]
 
@@ -241,6 +260,44 @@ def warm_contenders(
     if missing:
         raise NotImplementedError(f"{missing}: not installed, or cannot do {task} of {case}")
     return {name: ready[name, task].call for name in names}
+
+
+@lru_cache(maxsize=1)
+def warm_image(backend: str, *arguments: Any) -> Callable[[], Any]:
+    """A warm call on an image, which `arguments` say, into a preallocated result if it may be.
+
+    Raises
+    ------
+    NotImplementedError
+        The backend cannot be used here, or this commit has no such images.
+    """
+    try:
+        from fastpool.cli.bench.image_problems import Image, by_fastpool
+    except ImportError as error:
+        raise NotImplementedError(str(error)) from error
+    call: Callable[[], Any] = by_fastpool(Image(*arguments), backend).call
+    return call
+
+
+@lru_cache(maxsize=1)
+def warm_image_contenders(side: int, image: str, name: str) -> dict[str, Callable[[], Any]]:
+    """Warm calls of fastpool and another on an image, which give the same result.
+
+    Raises
+    ------
+    NotImplementedError
+        The other cannot do it here, or this commit has no such images.
+    """
+    try:
+        from fastpool.cli.bench import images, measure
+        from fastpool.cli.bench.image_problems import Image
+    except ImportError as error:
+        raise NotImplementedError(str(error)) from error
+    asked = Image(shape=(side, side), **IMAGES[image])
+    ready = images.prepare(asked, ("fastpool", name), measure.available_threads())
+    if name not in ready:
+        raise NotImplementedError(f"{name}: not installed, or cannot do {asked}")
+    return {each: contender.call for each, contender in ready.items()}
 
 
 def ratio(case: str, calls: dict[str, Callable[[], Any]]) -> float:

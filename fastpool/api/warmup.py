@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, SupportsIndex
 
@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..dispatch import table
-from ..rules import arguments, arrays, calls
-from ..rules.arrays import Storage
+from ..rules import arguments, arrays, calls, downsampling
+from ..rules.arrays import Storage, storage_of
 from ..rules.call import Call, Function
 from ..rules.members import FUNCTIONS
 from ..rules.operation import NORM, SUM
 from . import norms
 from .adaptive import OutputSize
+from .reducing import planned
 from .types import Entries, IndexFormat, Layout, Padding
 
 DEFAULT = ("maxpool2d", "maxpool2d_backward", "maxunpool2d")
@@ -45,12 +46,13 @@ def warmup(
     layout: Layout | None = None,
     output_size: OutputSize = None,
     norm_type: float = 2,
+    blocks: Mapping[str, Any] | None = None,
     functions: str | Sequence[str] = DEFAULT,
 ) -> None:
     """Compile the Numba backend's kernels for some calls, so that the first finds them ready.
 
     They are kept on disk: the next process loads them, and "auto" uses them. Nothing is
-    pooled, and no array of the shape is made.
+    pooled, and no memory of that size is touched.
 
     Parameters
     ----------
@@ -69,8 +71,12 @@ def warmup(
         ``(None, None)``.
     norm_type : int or inf
         As it will be given to the functions of norms.
+    blocks : mapping, optional
+        What will be given to `downsample`, by name: ``{"factors": 2, "method": "mode"}``; all but
+        `out`, `backend` and masks.
     functions : str or sequence of str
-        The names of what will be called: "maxpool2d", "avgpool3d_backward" and so on, by default
+        The names of what will be called: "maxpool2d", "avgpool3d_backward" and so on, or
+        "downsample", which serves `pyramid` too. By default
         the three functions of the maximum in 2-D. Of a forward both forms, with indices and
         without, are compiled; of sums and averages of integers those that give floats, and those
         that give the same dtype.
@@ -80,7 +86,8 @@ def warmup(
     BackendUnavailable
         Numba cannot be used here.
     ValueError, TypeError
-        As in the functions; also for a function that lacks its `kernel_size` or `output_size`.
+        As in the functions; also for a function that lacks its `kernel_size`, `output_size` or
+        `blocks`.
 
     Notes
     -----
@@ -88,18 +95,27 @@ def warmup(
     a fraction of the whole. A kernel is valid for one processor model and one version of Python,
     Numba and fastpool.
 
+    A filter pools windows of stride 1, and smaller ones at the rims: for ``maximum_filter(x, 5)``
+    name "maxpool2d" with kernel 5, stride 1 and padding 2, for `uniform_filter` "avgpool2d".
+
     Examples
     --------
     >>> fastpool.warmup((8, 64, 112, 112), 3, 2, 1, functions=["maxpool2d"])
     >>> fastpool.warmup((8, 64, 7, 7), output_size=1, functions="adaptive_avgpool2d")
+    >>> labels = {"factors": (1, 2, 2), "method": "mode", "nodata": 0}
+    >>> fastpool.warmup((64, 512, 512), dtypes="uint32", blocks=labels, functions="downsample")
     """
     name = "warmup"
     chosen = (functions,) if isinstance(functions, str) else tuple(functions)
     for each in chosen or DEFAULT:
-        arguments.check_choice(name, "functions", each, tuple(FUNCTIONS))
-        needed = "output_size" if FUNCTIONS[each].adaptive else "kernel_size"
-        if (output_size if FUNCTIONS[each].adaptive else kernel_size) is None:
-            raise TypeError(f"{name}: {each} needs {needed}")
+        arguments.check_choice(name, "functions", each, (*FUNCTIONS, downsampling.NAME))
+        needed: tuple[str, object] = "kernel_size", kernel_size
+        if each == downsampling.NAME:
+            needed = "blocks", blocks
+        elif FUNCTIONS[each].adaptive:
+            needed = "output_size", output_size
+        if needed[1] is None:
+            raise TypeError(f"{name}: {each} needs {needed[0]}")
     sizes = arguments.input_sizes(name, shape, "shape")
     asked = _Asked(
         (kernel_size, stride, padding, dilation, ceil_mode), index_format, layout, output_size,
@@ -108,21 +124,54 @@ def warmup(
     wanted = [arrays.data_type(name, "dtypes", dtype) for dtype in _as_sequence(dtypes)]
     # Checked also where nothing is to be compiled.
     made = [
-        call
+        (call, tuple(Storage.in_order(*array) for array in (*call.inputs, *call.results)))
         for each in chosen or DEFAULT
+        if each in FUNCTIONS
         for dtype in wanted
         for call in _calls(FUNCTIONS[each], sizes, dtype, asked)
     ]
+    if downsampling.NAME in chosen:
+        made += [found for dtype in wanted for found in _of_blocks(sizes, dtype, blocks or {})]
     backend = table.load(table.COMPILED)
-    for call in made if chosen else ():
-        if not call.geometry.empty:
-            storages = (Storage.in_order(*array) for array in (*call.inputs, *call.results))
-            backend.compile(backend.plan(call, tuple(storages)), complete=True)
+    for call, storages in made if chosen else ():
+        if not call.geometry.empty and backend.answers(call):
+            backend.compile(backend.plan(call, storages), complete=True)
 
 
 def _as_sequence(dtypes: DTypeLike | Sequence[DTypeLike]) -> Sequence[DTypeLike]:
     several = isinstance(dtypes, (list, tuple, set, frozenset))
     return list(dtypes) if several else [dtypes]  # type: ignore[arg-type, list-item]
+
+
+def _of_blocks(
+    sizes: tuple[int, ...], dtype: np.dtype[Any], given: Mapping[str, Any]
+) -> list[tuple[Call, tuple[Storage, ...]]]:
+    """What `downsample` asks a backend for, and how the arrays lie that it hands over."""
+    options: dict[str, Any] = {
+        "method": "mean", "axes": None, "boundary": "partial", "skipna": False, "nodata": None,
+        "min_count": 1, "dtype": None,
+    }  # fmt: skip
+    if "factors" not in given or not given.keys() <= {"factors", *options}:
+        names = ", ".join(options)
+        raise TypeError(f"warmup: blocks must have factors, and may have {names}, got {[*given]}")
+    options |= given
+    made = options.pop("dtype")
+    options["result"] = None if made is None else arrays.data_type("warmup", "dtype", made)
+    asked = downsampling.understood(sizes, dtype, False, **options)
+    if asked.filled:  # the blocks that are cut are NaN, and what is computed are the others
+        asked = downsampling.understood(sizes, dtype, False, **{**options, "boundary": "trim"})
+    places = Storage.in_order(sizes, asked.dtype), Storage.in_order(asked.outputs, asked.dtype)
+    found = []
+    for piece in planned(asked, [place.strides for place in places]).pieces:
+        call, seen = piece.call, piece.arrangement.seen
+        # Memory that is never touched.
+        x, output = np.empty(sizes, call.dtype), np.empty(asked.outputs, call.results[0][1])
+        views = (
+            seen(x[piece.cells], call.geometry.input_shape),
+            seen(output[piece.windows], call.geometry.output_shape),
+        )
+        found.append((call, tuple(map(storage_of, views))))
+    return found
 
 
 def _calls(

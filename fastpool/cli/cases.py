@@ -9,6 +9,7 @@ import numpy as np
 from ..rules import calls
 from ..rules.geometry import Geometry
 from ..rules.members import FUNCTIONS
+from .image_cases import Calls, random_calls
 
 
 class Sizes(NamedTuple):
@@ -51,6 +52,8 @@ class Case(NamedTuple):
         Of the forward pass, by name.
     geometry : Geometry
         What `arguments` mean for `shape`.
+    calls : Calls
+        What blocks and filters are tried on the same array.
     """
 
     member: str
@@ -58,6 +61,7 @@ class Case(NamedTuple):
     shape: tuple[int, ...]
     arguments: dict[str, Any]
     geometry: Geometry
+    calls: Calls
 
     @property
     def pool(self) -> str:
@@ -117,4 +121,5 @@ def random_case(rng: np.random.Generator, large: bool = False, before: Case | No
             )
         except ValueError:
             continue  # a window holds no cell, or the kernel does not fit
-        return Case(member, dimensions, shape, arguments, call.geometry)
+        others = before.calls if before else random_calls(rng)
+        return Case(member, dimensions, shape, arguments, call.geometry, others)

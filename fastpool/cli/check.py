@@ -22,6 +22,7 @@ from .adversarial import MEMORIES, STYLES, adversarial, in_memory, usable_dtypes
 from .adversarial import dtype_of as dtype_of
 from .cases import MEMBERS as MEMBERS
 from .cases import Case, random_case
+from .image_cases import block_arguments, filter_arguments
 
 # The two whose results are compared.
 BACKENDS = (PLAIN, COMPILED)
@@ -130,6 +131,8 @@ def check_case(rng: np.random.Generator, case: Case, dtype: np.dtype[Any]) -> li
     _check_averages(comparison, x)
     _check_norms(comparison, x)
     _check_adaptive(comparison, x)
+    _check_blocks(comparison, x)
+    _check_filters(comparison, x)
     taps = math.prod(case.geometry.output_shape) * math.prod(case.geometry.kernel)
     if dtype.kind in "iub" and taps <= SORTED:
         comparison.picked(f"modepool{case.dimensions}d", x, **case.arguments)
@@ -198,6 +201,29 @@ def _check_adaptive(comparison: Comparison, x: np.ndarray) -> None:
     comparison.sums(f"{largest}_backward", gradient, indices, case.shape, size, **layout)
     if x.dtype.kind not in "iub":
         comparison.sums(f"{average}_backward", gradient, case.shape, size, **layout)
+
+
+def _check_blocks(comparison: Comparison, x: np.ndarray) -> None:
+    """Blocks of the same input, along any of its axes."""
+    calls = comparison.case.calls
+    if calls.method in ("mode", "median") and x.size > SORTED:
+        return
+    x, arguments = block_arguments(comparison.rng, x, calls)
+    first, second = comparison.both("downsample", x, **arguments)
+    if isinstance(first, np.ma.MaskedArray) and isinstance(second, np.ma.MaskedArray):
+        comparison.compare(f"downsample, mask, {arguments}", first.mask, second.mask)
+        first, second = first.data, second.data
+    any_nan = calls.method in ("mean", "sum")
+    comparison.compare(f"downsample, {arguments}", first, second, any_nan)
+
+
+def _check_filters(comparison: Comparison, x: np.ndarray) -> None:
+    """A filter of the same input, along any of its axes."""
+    calls = comparison.case.calls
+    arguments = filter_arguments(comparison.rng, x, calls)
+    answers = comparison.both(calls.filter, x, **arguments)
+    any_nan = calls.filter == "uniform_filter"
+    comparison.compare(f"{calls.filter}, {arguments}", *answers, any_nan)
 
 
 def _result(rng: np.random.Generator, dtype: np.dtype[Any]) -> dict[str, Any]:

@@ -20,16 +20,17 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "check":
         return check.run(options.cases, options.seed)
     if options.command == "bench":
+        chosen = {bench.FAMILY: options.family, bench.IMAGES: options.images}
         return bench.run(
             options.cases,
             options.rounds,
             options.threads,
             options.plot,
-            options.part if options.family is None else bench.FAMILY,
+            options.part or next((part for part in chosen if chosen[part] is not None), None),
             options.sample,
             options.seed,
             options.results,
-            options.family or (),
+            options.family or options.images or (),
         )
     return demo.run(options.output, options.epochs)
 
@@ -76,14 +77,17 @@ def _parser() -> argparse.ArgumentParser:
         const=bench.SIZES,
         help="instead: the share of a copy's speed over the size of the input",
     )
-    parts = bench.family.PARTS
-    instead.add_argument(
-        "--family",
-        nargs="*",
-        choices=parts,
-        metavar="PART",
-        help=f"instead: of {' '.join(parts)} (default: all), beside their peers and a copy",
-    )
+    for name, parts in {
+        bench.FAMILY: list(bench.family.PARTS),
+        bench.IMAGES: list(bench.images.PARTS),
+    }.items():
+        instead.add_argument(
+            f"--{name}",
+            nargs="*",
+            choices=parts,
+            metavar="PART",
+            help=f"instead: of {' '.join(parts)} (default: all), beside their peers and a copy",
+        )
     number = bench.sweep.SAMPLE
     measuring.add_argument(
         "--sample", type=_count, default=number, help=f"cells of the sweep (default {number})"

@@ -194,4 +194,5 @@ def _filter_footprint(asked: Extreme, pool: Pool, x: np.ndarray, out: np.ndarray
             view[window.axis] = slice(taps.start, taps.start + lengths[window.axis] + count - 1)
         pool(x[tuple(view)], held if number else out, spans)
         if number:
-            PAIRS[asked.extreme](out, held, out=out)
+            with np.errstate(invalid="ignore"):  # a signalling NaN
+                PAIRS[asked.extreme](out, held, out=out)

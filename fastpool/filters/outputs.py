@@ -60,7 +60,10 @@ class Output:
         """The result, once it is made: cast where it has another dtype."""
         given = self._given
         if given is None:
-            return made if made.dtype == self.dtype else made.astype(self.dtype)
+            if made.dtype == self.dtype:
+                return made
+            given = np.empty(made.shape, self.dtype)
         if not (made.dtype == given.dtype and np.may_share_memory(made, given)):
-            given[...] = made
+            with np.errstate(all="ignore"):  # too large a number becomes an infinity
+                given[...] = made
         return given

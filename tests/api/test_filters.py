@@ -342,3 +342,15 @@ def test_scipy(seeds):
         expected = ndimage.uniform_filter(x, case.size, **case.arguments)
         got = fastpool.uniform_filter(x, case.size, **case.arguments)
         assert np.abs(got - expected).max() < 1e-9
+
+
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("numba", marks=pytest.mark.numba)])
+def test_nothing_warns_and_nothing_is_raised(backend):
+    """Of signalling NaNs where boxes of a footprint meet, and of numbers that are too large."""
+    bits = np.array([[0x7F800001, 0x3F800000, 0], [0, 0x7F800002, 0]], np.uint32)
+    footprint = [[True, False], [True, True]]
+    with np.errstate(all="raise"):
+        found = fastpool.maximum_filter(bits.view(np.float32), footprint=footprint, backend=backend)
+        large = fastpool.uniform_filter(np.full(3, 1e300), output="float32", backend=backend)
+    assert np.isnan(found).any()
+    assert np.isinf(large).all()

@@ -114,6 +114,44 @@ def test_adaptive_functions_after_it_compile_nothing(shape, output_size, dtype):
     assert jit.compiled_functions() == compiled
 
 
+BLOCKS = {
+    "mean": ((6, 41, 300), {"factors": (1, 2, 2)}, ("uint8", "float32")),
+    "channels": ((40, 41, 3), {"factors": 2, "axes": (0, 1), "method": "max"}, "uint8"),
+    "labels": ((20, 21, 40), {"factors": 2, "method": "mode", "nodata": 0}, "uint32"),
+    "skipna": ((41, 60), {"factors": 3, "method": "median", "skipna": True}, "float64"),
+    "sum": ((41, 60), {"factors": 2, "method": "sum", "dtype": "float32"}, "int16"),
+    "truth": ((41, 60), {"factors": 2, "method": "any", "boundary": "trim"}, "bool"),
+    "pad": ((41, 60), {"factors": 2, "boundary": "pad"}, "float32"),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.whole
+def test_blocks_after_it_compile_nothing(name):
+    shape, options, dtypes = BLOCKS[name]
+    fastpool.warmup(shape, dtypes=dtypes, blocks=options, functions="downsample")
+    compiled = jit.compiled_functions()
+    for dtype in [dtypes] if isinstance(dtypes, str) else dtypes:
+        fastpool.downsample(np.ones(shape, dtype), **options, backend="numba")
+    assert jit.compiled_functions() == compiled
+
+
+@pytest.mark.whole
+def test_filters_after_it_compile_nothing():
+    fastpool.warmup((70, 71), 5, 1, 2, functions="maxpool2d")
+    compiled = jit.compiled_functions()
+    fastpool.maximum_filter(np.ones((70, 71), np.float32), 5, backend="numba")
+    assert jit.compiled_functions() == compiled
+
+
+def test_blocks_without_kernels_need_nothing():
+    """Those of 9 x 9 cells, whose medians NumPy answers."""
+    compiled = jit.compiled_functions()
+    blocks = {"factors": 9, "method": "median"}
+    fastpool.warmup((90, 90), dtypes="int16", blocks=blocks, functions=["downsample"])
+    assert jit.compiled_functions() == compiled
+
+
 @pytest.mark.whole
 def test_only_the_functions_asked_for():
     code = """
@@ -149,6 +187,19 @@ def test_only_the_functions_asked_for():
             "warmup: output_size",
         ),
         (((4, 4), 2), {"functions": "lppool2d", "norm_type": 0}, ValueError, "warmup: norm_type"),
+        (((4, 4), 2), {"functions": "downsample"}, TypeError, "warmup: downsample needs blocks"),
+        (
+            ((4, 4),), {"functions": "downsample", "blocks": {}}, TypeError,
+            "warmup: blocks must have factors",
+        ),
+        (
+            ((4, 4),), {"functions": "downsample", "blocks": {"factors": 2, "stride": 1}},
+            TypeError, "and may have method, .*, got .'factors', 'stride'",
+        ),
+        (
+            ((4, 4),), {"functions": "downsample", "blocks": {"factors": 0}}, ValueError,
+            "downsample: factors",
+        ),
     ],
 )  # fmt: skip
 def test_errors(arguments, options, error, message):

@@ -62,6 +62,8 @@ DONE = {
     "scikit-image": BLOCKS,
     "local mean": MEANS,
 }
+# Who is not measured beside maxpool2d.
+NO_MAXIMA = {"Pillow", "tinybrain"}
 MODULES = (
     "cv2",
     "jax",
@@ -72,6 +74,7 @@ MODULES = (
     "PIL",
     "scipy",
     "skimage",
+    "tinybrain",
     "torch",
 )
 
@@ -256,7 +259,7 @@ def test_command(small, capsys):
         assert label in text
     for name in peers.PEERS:
         told = (f", {name} " in text) != (f"\nwithout {name}: " in text)
-        assert told == (name != "Pillow"), "it has no maxima"
+        assert told == (name not in NO_MAXIMA)
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert all(line.endswith(" |") for line in tables)
 
@@ -264,7 +267,7 @@ def test_command(small, capsys):
 def test_command_without_other_libraries(small, alone, capsys):
     assert main(["bench", "--rounds", "1", "--cases", "A", "C", "overhead"]) == 0
     text = capsys.readouterr().out
-    for name in {*peers.PEERS} - {"Pillow"}:
+    for name in {*peers.PEERS} - NO_MAXIMA:
         assert f"\nwithout {name}: " in text
     shares = text.split("the share of the limit")[1].split("Milliseconds")[0]
     assert "F: NumPy backend" in shares

@@ -8,9 +8,10 @@ import pytest
 
 import fastpool
 from fastpool.api import execute
-from fastpool.cli import check
+from fastpool.cli import check, image_cases
 from fastpool.cli.main import main
 from fastpool.dispatch import defaults, table
+from fastpool.rules.downsampling import BOUNDARIES, METHODS
 
 
 @pytest.mark.numba
@@ -71,6 +72,9 @@ def test_check_sees_a_cell_that_differs(monkeypatch, capsys):
             return offender
 
     class Backend:
+        def answers(self, call):
+            return True
+
         def plan(self, call, storages):
             return Wrong(numpy.plan(call, storages))
 
@@ -99,6 +103,35 @@ def test_check_sees_a_cell_that_differs(monkeypatch, capsys):
     for n in (1, 2, 3):
         assert f"sumpool{n}d: " in found
         assert f"adaptive_maxpool{n}d_backward: " in found
+    for name in image_cases.FILTERS:
+        assert f"{name}, {{" in found
+    for method in METHODS:
+        # "stride" asks no backend, and the result of these is a view of bytes.
+        assert f"'method': '{method}'" in found or method in ("stride", "any", "all")
+    assert "downsample, mask, {" in found
+
+
+def test_calls_on_images_are_of_every_kind():
+    rng, seen = np.random.default_rng(0), set()
+    x = rng.standard_normal((3, 40, 2, 9)).astype(np.float32)
+    for _ in range(300):
+        calls = image_cases.random_calls(rng)
+        seen |= {calls.method, calls.boundary, calls.filter, *calls.missing, calls.axes}
+        blocks, arguments = image_cases.block_arguments(rng, x, calls)
+        assert isinstance(blocks, np.ma.MaskedArray) == ("mask" in calls.missing)
+        assert len(arguments["axes"]) == len(arguments["factors"]) == calls.axes
+        try:
+            fastpool.downsample(blocks, **arguments, backend="numpy")
+        except ValueError as refused:
+            assert arguments["boundary"] == "exact", refused
+        arguments = image_cases.filter_arguments(rng, x, calls)
+        seen |= {name for name in arguments if name in ("size", "footprint")}
+        found = getattr(fastpool, calls.filter)(x, **arguments, backend="numpy")
+        assert found.shape == x.shape
+    assert seen == {
+        *METHODS, *BOUNDARIES, *image_cases.FILTERS, "skipna", "nodata", "mask", 1, 2, 3, "size",
+        "footprint",
+    }  # fmt: skip
 
 
 @pytest.mark.numba

@@ -139,20 +139,20 @@ def _numbers(setup: ForwardSetup) -> tuple[dict[int, int], int, int]:
         held = min(height.kernel, -(-height.size // height.dilation))
     code_size = code.dtype.itemsize if index_size else 0
     room = (WIDE_BYTES if wide else RING_BYTES) // (item + code_size)
-    tile = max(8 * lanes, room // held) // channels
+    stretch = max(8 * lanes, room // held) // channels
     if choice.reduce is reduce.reduce_double:
-        tile = min(tile, max(DENSE_CELLS // (width.stride * channels), 1))
-    # All windows that start in the padding belong to the first tile.
-    tile = max(tile, -(-width.pad_low // width.stride), 1)
-    tile = -(-width.output // -(-width.output // tile))
+        stretch = min(stretch, max(DENSE_CELLS // (width.stride * channels), 1))
+    # All windows that start in the padding belong to the first stretch.
+    stretch = max(stretch, -(-width.pad_low // width.stride), 1)
+    stretch = -(-width.output // -(-width.output // stretch))
     # Windows of few channels are written as whole vectors, one over the end of the other.
-    pitch = rounded_up(tile * channels, lanes) + (
+    pitch = rounded_up(stretch * channels, lanes) + (
         lanes if choice.reduce is reduce.reduce_pixels else 0
     )
 
-    dense, dense_stride = tile * channels + lanes, width.stride
+    dense, dense_stride = stretch * channels + lanes, width.stride
     if choice.reduce is reduce.reduce_double:
-        dense = ((tile - 1) * width.stride + width.span) * channels
+        dense = ((stretch - 1) * width.stride + width.span) * channels
         dense += (width.stride + 4) * lanes  # what is picked is read as whole vectors
         dense_stride = 1
     stage = width.size * channels * item if choice.staged else 0
@@ -176,7 +176,7 @@ def _numbers(setup: ForwardSetup) -> tuple[dict[int, int], int, int]:
         table.ROW_STEP: code.row_step,
         table.COLUMN_STEP: code.column_step,
         table.ROW_BITS: code.row_bits,
-        table.TILE: tile,
+        table.STRETCH: stretch,
         table.SLOTS: slots,
         table.PITCH: pitch,
         table.PHASES: phases,
@@ -199,7 +199,7 @@ def _numbers(setup: ForwardSetup) -> tuple[dict[int, int], int, int]:
     if index_size:
         own[table.LINE_INDEX_SIZE] = _line_index(setup).itemsize
     if not choice.staged:
-        read = tile * width.stride * channels * item
+        read = stretch * width.stride * channels * item
         own[table.AHEAD] = -(-AHEAD // read) * memories[0].row
     scratch = placed(
         own,

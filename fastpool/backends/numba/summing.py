@@ -31,7 +31,7 @@ MOST_STRIDE = 16
 # Bytes of rows that are written past the caches at a time.
 HELD_BYTES = 2**13
 # Cells of a row that are summed at a time: totals, divisors and cells stay in the nearest cache.
-TILE = 2048
+STRETCH = 2048
 # How large zeros around may make an axis: so many times as large, or of so many positions.
 GROWTH, FEW = 4, 64
 # What a band of rows of windows may take: half of a usual second-level cache.
@@ -146,9 +146,9 @@ class Summing:
         depth, height, width = three_axes(geometry)
         channels, lanes = geometry.channels, self.lanes
         whole = self.walk in (trees.sum_trees, running.sum_running)
-        tile = width.output if whole else max(1, TILE // channels)
-        tile = min(tile, width.output)
-        n = rounded_up(tile * channels, lanes) + lanes
+        stretch = width.output if whole else max(1, STRETCH // channels)
+        stretch = min(stretch, width.output)
+        n = rounded_up(stretch * channels, lanes) + lanes
         own = dict.fromkeys(SUMS.places, 0)
         behind = Behind(SUMS)
         for place, reach in zip(
@@ -168,7 +168,7 @@ class Summing:
         own[table.LANE_PLANES] = lanes if self.together else 1
         own[table.LAST_GROUP] = self.planes - own[table.LANE_PLANES]
         own[table.EACH_COLUMN] = int(self.counts[2].size > 1)
-        own[table.TILE_WINDOWS] = tile
+        own[table.STRETCH_WINDOWS] = stretch
         sizes = {table.TOTALS: n * total.itemsize, table.DIVISORS: n * 8, table.RESULTS: 0}
         grain = 1
         if self.walk is trees.sum_trees:
@@ -185,7 +185,7 @@ class Summing:
             sizes[table.PLANES_PAST] = sizes[table.PLANES_OUT] if past else 0
         elif past:
             row = width.output * channels
-            follow = tile == width.output and self.memories[1].row == row
+            follow = stretch == width.output and self.memories[1].row == row
             own[table.HELD_ROWS] = max(1, HELD_BYTES // (row * written.itemsize)) if follow else 1
             sizes[table.RESULTS] = (own[table.HELD_ROWS] + 1) * n * written.itemsize
         if not dense:

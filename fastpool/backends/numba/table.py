@@ -57,7 +57,7 @@ class Layout:
 
 FORWARD = Layout(
     """
-    ITEM_SIZE CODE_SIZE INDEX_SIZE INFINITY SLICE_STEP ROW_STEP COLUMN_STEP ROW_BITS TILE SLOTS
+    ITEM_SIZE CODE_SIZE INDEX_SIZE INFINITY SLICE_STEP ROW_STEP COLUMN_STEP ROW_BITS STRETCH SLOTS
     PITCH PHASES RING_STEP BATCH STAGE_STEP OUTPUT_STEP INDICES_STEP LINE_INDEX_SIZE GROUP
     LAST_PLANE DENSE_STRIDE DENSE_CELLS AHEAD BLOCK_ROWS BLOCK_REACH BLOCK_LENGTH BLOCK_LANES
     LANE_STRIDE PIXELS TOGETHER LONGEST ZONE TOUCHED END WRITTEN_PAST DIVISOR
@@ -75,7 +75,7 @@ FORWARD = Layout(
     ROW_STEP,  # what one tap down adds to a code
     COLUMN_STEP,  # what one tap right adds to a code
     ROW_BITS,  # of the tap column in a code that is taken apart to become a flat index, else 0
-    TILE,  # windows of a row that are done together
+    STRETCH,  # windows of a row that are done together
     SLOTS,  # rows of the ring
     PITCH,  # cells from one row of the ring to the next
     PHASES,  # rows of windows until rows of the input are shared again
@@ -88,7 +88,7 @@ FORWARD = Layout(
     GROUP,  # planes that are done together
     LAST_PLANE,  # where the last group begins; it may overlap the one before
     DENSE_STRIDE,  # of the windows of a row, before they are picked
-    DENSE_CELLS,  # cells of a tile of windows at that stride
+    DENSE_CELLS,  # cells of a stretch of windows at that stride
     AHEAD,  # cells from what is read to what is fetched meanwhile
     BLOCK_ROWS,  # of windows in a block
     BLOCK_REACH,  # cells that a block reads along a row
@@ -165,7 +165,7 @@ RUN_NUMBERS = 21
 SUMS = Layout(
     """
     REACH_DEPTH REACH_HEIGHT REACH_WIDTH DIVISOR_DEPTH DIVISOR_HEIGHT DIVISOR_WIDTH EACH_COLUMN
-    TILE_WINDOWS BAND FRAME_LOW FRAME_CELLS CELL_BYTES RESULT_BYTES TOTAL_BYTES LANE_PLANES
+    STRETCH_WINDOWS BAND FRAME_LOW FRAME_CELLS CELL_BYTES RESULT_BYTES TOTAL_BYTES LANE_PLANES
     LAST_GROUP HELD_ROWS ROUNDED_NUMBER
     ADD_TAPS FRAME_ROW JOIN_LINES TREE_DOWN TREE_ALONG FILL_DIVISORS FINISH_ROW SPREAD_ROW
     BRING_IN BRING_OUT WRITE_PAST RUN_ALONG TAKE_ROW
@@ -180,7 +180,7 @@ SUMS = Layout(
     DIVISOR_HEIGHT,
     DIVISOR_WIDTH,
     EACH_COLUMN,  # 1 if each column has a divisor of its own, 0 if there is one for all
-    TILE_WINDOWS,  # windows of a row that are summed at a time
+    STRETCH_WINDOWS,  # windows of a row that are summed at a time
     BAND,  # rows of windows that are summed together
     FRAME_LOW,  # where a row of cells begins that has zeros around
     FRAME_CELLS,

@@ -32,20 +32,20 @@ def joined(arrays: Sequence[np.ndarray], behind: int) -> Sequence[np.ndarray]:
 
 
 def blocks(
-    geometry: Geometry, tile: Sequence[int], cells: int = BLOCK, sliced: bool = False
+    geometry: Geometry, extent: Sequence[int], cells: int = BLOCK, sliced: bool = False
 ) -> Iterator[tuple[int, Any, tuple[slice, ...]]]:
     """The first plane, the index of all planes, and the outputs along each axis, of every block.
 
-    `tile` has the outputs of a block along each axis; planes of up to `cells` cells come whole.
+    `extent` has the outputs of a block along each axis; planes of up to `cells` cells come whole.
     Blocks come in the row-major order of the outputs where the axes behind a divided one are
     whole. `sliced` says that there is one leading axis, so that the index is a slice.
     """
     outputs = geometry.outputs
     if geometry.plane_cells <= cells:
-        tile = outputs
+        extent = outputs
     along = [
         [slice(start, min(start + step, count)) for start in range(0, count, step)]
-        for step, count in zip(tile, outputs, strict=True)
+        for step, count in zip(extent, outputs, strict=True)
     ]
     for first, numbers in geometry.plane_blocks(cells):
         planes = (slice(first, first + len(numbers[0])),) if sliced else numbers
@@ -93,19 +93,19 @@ def _tile_to_read(geometry: Geometry, cells: int) -> list[int]:
     """
     axes = geometry.axes
     reaches = [min(axis.span, axis.size) for axis in axes]
-    tile, behind = [0] * len(axes), geometry.channels
+    extent, behind = [0] * len(axes), geometry.channels
     for number in reversed(range(len(axes))):
         before = math.prod(2 * reach for reach in reaches[:number])
         length = max(2 * reaches[number], cells // (before * behind))
-        tile[number] = max(1, (length - reaches[number]) // axes[number].stride)
+        extent[number] = max(1, (length - reaches[number]) // axes[number].stride)
         behind *= min(length, axes[number].size)
-    return tile
+    return extent
 
 
 def tile_to_write(geometry: Geometry) -> list[int]:
     """Outputs along each axis of a block that is contiguous in the order of the outputs."""
-    tile, behind = [], geometry.channels
+    extent, behind = [], geometry.channels
     for count in reversed(geometry.outputs):
-        tile.append(max(1, min(count, BLOCK // behind)))
+        extent.append(max(1, min(count, BLOCK // behind)))
         behind *= count
-    return tile[::-1]
+    return extent[::-1]

@@ -100,20 +100,20 @@ def _blocks(
     """All results in blocks: several planes where they are small, parts of one where not."""
     geometry, channels = call.geometry, call.geometry.channels
     results = target.shape[-len(reaches) - 1 : -1]
-    tile, behind = [0] * len(reaches), channels
+    extent, behind = [0] * len(reaches), channels
     for number in reversed(range(len(reaches))):
         reach = reaches[number]
         # Results that read twice the reach of one, or more: at most half is read again.
         spread = min(reach.most * reach.step, reach.size)
         rate = max(results[number], reach.size) / results[number]
         room = BLOCK // (behind * 2 ** (2 * number))
-        tile[number] = max(1, math.ceil(2 * spread / rate), int(room / rate))
-        behind *= min(math.ceil(tile[number] * rate), max(results[number], reach.size))
+        extent[number] = max(1, math.ceil(2 * spread / rate), int(room / rate))
+        behind *= min(math.ceil(extent[number] * rate), max(results[number], reach.size))
     if geometry.plane_cells <= BLOCK:
-        tile = list(results)
+        extent = list(results)
     along = [
         [slice(start, min(start + step, count)) for start in range(0, count, step)]
-        for step, count in zip(tile, results, strict=True)
+        for step, count in zip(extent, results, strict=True)
     ]
     one_axis = source.ndim == len(reaches) + 2
     for first, numbers in geometry.plane_blocks(BLOCK):

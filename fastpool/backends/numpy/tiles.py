@@ -75,13 +75,15 @@ def _blocks(call: Call, sliced: bool) -> Iterator[_Block]:
         planes = (slice(first, first + len(numbers[0])),) if sliced else numbers
         for region in regions:
             whole = geometry.plane_cells <= BLOCK
-            tile = [count for _, count, _ in region] if whole else _tile(region, geometry.channels)
+            steps = (
+                [count for _, count, _ in region] if whole else _steps(region, geometry.channels)
+            )
             along = [
                 [
                     (start, min(step, begin + count - start))
                     for start in range(begin, begin + count, step)
                 ]
-                for (begin, count, _), step in zip(region, tile, strict=True)
+                for (begin, count, _), step in zip(region, steps, strict=True)
             ]
             kernels = [kernel for _, _, kernel in region]
             for part in product(*along):
@@ -103,15 +105,15 @@ def _regions(axis: Axis) -> list[tuple[int, int, int]]:
     return regions
 
 
-def _tile(region: tuple[tuple[int, int, int], ...], channels: int) -> list[int]:
+def _steps(region: tuple[tuple[int, int, int], ...], channels: int) -> list[int]:
     """Tiles of a block along each axis: rows are whole unless they are very long."""
-    tile, behind = [0] * len(region), channels
+    steps, behind = [0] * len(region), channels
     for number in reversed(range(len(region))):
         before = math.prod(kernel for _, _, kernel in region[:number])
         _, count, kernel = region[number]
-        tile[number] = max(1, min(count, BLOCK // (before * behind * kernel)))
-        behind *= tile[number] * kernel
-    return tile
+        steps[number] = max(1, min(count, BLOCK // (before * behind * kernel)))
+        behind *= steps[number] * kernel
+    return steps
 
 
 def _valid(cells: np.ndarray, hidden: np.ndarray | None, missing: Missing) -> np.ndarray | None:

@@ -14,20 +14,24 @@ import numpy as np
 
 import fastpool
 
-from . import family, measure, overhead, plot, sizes, sweep, tables
+from . import family, images, measure, overhead, plot, sizes, sweep, tables
+from .image_libraries import LIBRARIES
 from .peers import CONTENDERS, COPY, FASTPOOL, PEERS, peer_version
 from .problems import BACKWARD, VALUES, WINDOW
 
 # What --cases takes besides the cases.
 OVERHEAD, KERNEL_SIZES = PARTS = ("overhead", "kernels")
 # What can be measured instead of the cases.
-SWEEP, SIZES, FAMILY = "sweep", "sizes", "family"
+SWEEP, SIZES, FAMILY, IMAGES = "sweep", "sizes", "family", "images"
 LEGEND = """\
 F: maxima and flat int64 indices; W: maxima and window indices; V: maxima alone;
 backward: from F; limit: a copy that reads and writes as many bytes."""
 FAMILY_LEGEND = """\
 V: values; F: values and flat int64 indices; NHWC: V of channels-last data; limit: as many bytes
 copied; slices, reshape: NumPy's; local mean: scikit-image's downscale_local_mean."""
+IMAGES_LEGEND = """\
+k: factor, size of windows, or distance of peaks; limit: as many bytes copied; slices, reshape:
+NumPy's."""
 
 
 def run(
@@ -43,14 +47,14 @@ def run(
 ) -> int:
     """Measure, print, and draw on request; the exit status.
 
-    `part` is `SWEEP`, `SIZES` or `FAMILY` for these alone. What follows is of the sweep, and
-    `parts` of the family, all if empty.
+    `part` is `SWEEP`, `SIZES`, `FAMILY` or `IMAGES` for these alone. What follows is of the sweep,
+    and `parts` of the family or the images, all if empty.
 
     0: done. 1: a contender computes something else than fastpool. 2: it cannot run.
     """
     threads = threads or measure.available_threads()
-    if part == FAMILY and picture:
-        print("bench cannot run: the family has no picture", file=sys.stderr)
+    if part in (FAMILY, IMAGES) and picture:
+        print(f"bench cannot run: --{part} has no picture", file=sys.stderr)
         return 2
     try:
         for name in (FASTPOOL, *(("torch",) if part == SWEEP else ())):
@@ -72,6 +76,8 @@ def run(
             run_sizes(rounds, threads, figure, machine)
         elif part == FAMILY:
             run_family(parts or list(family.PARTS), rounds, threads)
+        elif part == IMAGES:
+            run_images(parts or list(images.PARTS), rounds, threads)
         else:
             run_cases(cases, rounds, threads, figure, machine)
     except measure.Disagreement as error:
@@ -172,12 +178,24 @@ def run_family(parts: Sequence[str], rounds: int, threads: int) -> None:
     tables.print_family(results)
 
 
+def run_images(parts: Sequence[str], rounds: int, threads: int) -> None:
+    """Measure parts of the images, one after the other, and print the table of all."""
+    print(IMAGES_LEGEND, end="\n\n")
+    results = {}
+    for part in parts:
+        start = time.perf_counter()
+        for image in images.PARTS[part]:
+            results[image] = images.measure_image(image, threads, rounds)
+        print(f"{part}: measured in {time.perf_counter() - start:.0f} s", flush=True)
+    tables.print_images(results)
+
+
 def libraries(part: str | None) -> list[str]:
     """The other libraries that are measured."""
     plan = measure.FORWARD_PLAN | measure.BACKWARD_PLAN
     cases = {name for names in plan.values() for name in names}
-    names = {SWEEP: {"torch"}, SIZES: set(), FAMILY: {*family.PEERS}}.get(part or "", cases)
-    return [name for name in PEERS if name in names]
+    others = {SWEEP: {"torch"}, SIZES: set(), FAMILY: {*family.PEERS}, IMAGES: {*LIBRARIES}}
+    return [name for name in PEERS if name in others.get(part or "", cases)]
 
 
 def processor() -> str:

@@ -11,8 +11,9 @@ import itertools
 import os
 import random
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -132,30 +133,48 @@ def prepare(
     for task, names in plan.items():
         if task == CHANNELS_LAST and problem.shape[1] == 1:
             continue  # with one channel, the memory is that of NCHW
-        expected = problem.expected(task)
-        for name in names:
-            try:
-                contender = CONTENDERS[name](problem, task, threads)
-            except NotImplementedError:
-                continue
-            if name != COPY and not same(contender.outputs, expected, contender.tolerance):
-                raise Disagreement(f"{name} and the NumPy backend disagree: {problem}, {task}")
+        makers = {name: partial(CONTENDERS[name], problem, task, threads) for name in names}
+        for name, contender in agreeing(makers, problem.expected(task), f"{problem}, {task}"):
             ready[name, task] = contender
     return ready
+
+
+def agreeing(
+    makers: Mapping[str, Callable[[], Contender]], expected: Sequence[np.ndarray], what: str
+) -> Iterator[tuple[str, Contender]]:
+    """The contenders that can be used here, all of which compute what is expected.
+
+    Raises
+    ------
+    Disagreement
+        One of them does not; it says of `what`.
+    """
+    for name, make in makers.items():
+        try:
+            contender = make()
+        except NotImplementedError:
+            continue
+        if name != COPY and not same(contender.outputs, expected, contender.tolerance):
+            raise Disagreement(f"{name} and the NumPy backend disagree: {what}")
+        yield name, contender
 
 
 def same(
     outputs: Sequence[np.ndarray], expected: Sequence[np.ndarray], tolerance: float = 0
 ) -> bool:
-    """Whether the arrays are equal, or as near as that, one by one."""
+    """Whether the arrays are equal, or as near as that, one by one; NaN is equal to NaN."""
     if [output.shape for output in outputs] != [right.shape for right in expected]:
         return False
     if not tolerance:
-        return all(map(np.array_equal, outputs, expected))
+        return all(map(partial(np.array_equal, equal_nan=True), outputs, expected))
     # Part by part, since the arrays may be large, and bytes would wrap around.
     return all(
         np.allclose(
-            part, right.astype(np.float64), 0 if right.dtype.kind in "iu" else tolerance, tolerance
+            part,
+            right.astype(np.float64),
+            0 if right.dtype.kind in "iu" else tolerance,
+            tolerance,
+            equal_nan=True,
         )
         for pair in zip(outputs, expected, strict=True)
         for part, right in zip(*pair, strict=True)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from . import family, measure, sizes, sweep
+from .image_libraries import LIBRARIES
+from .image_problems import Image
 from .measure import Times
 from .peers import COPY, FASTPOOL, NUMPY, SLICES
 from .problems import BACKWARD, CHANNELS_LAST, FLAT, VALUES, WINDOW, Problem
@@ -24,6 +26,7 @@ COLUMNS = {
     "backward: torch": (BACKWARD, ("torch",)),
     "backward: limit": (BACKWARD, (COPY,)),
 }
+BESIDE = "Times as fast as others, and the share of the limit"
 # Of the worst cells, so many are named.
 WORST = 10
 LABELS = {FLAT: "F", WINDOW: "W", VALUES: "V", CHANNELS_LAST: "F, NHWC", BACKWARD: "backward"}
@@ -43,7 +46,7 @@ def print_speedups(results: Mapping[str, Times]) -> None:
     columns = {label: speedups(results, *column) for label, column in COLUMNS.items()}
     columns = {label: column for label, column in columns.items() if column}
     print_table(
-        "Times as fast as others, and the share of the limit",
+        BESIDE,
         ["case", *columns],
         [
             [f"{case} {measure.CASES[case]}"]
@@ -190,30 +193,39 @@ def print_family(results: Mapping[Problem, Times]) -> None:
         for problem, times in results.items()
         for task in dict.fromkeys(task for _, task in times)
     ]
-    others = {FASTPOOL: (COPY, NUMPY, *family.PEERS), NUMPY: family.ARRAYS}
-    titles = {
-        FASTPOOL: "Times as fast as others, and the share of the limit",
-        NUMPY: "The NumPy backend: times as fast as others on one thread",
+    seconds = {
+        label: {name: each for (name, other), each in times.items() if other == task}
+        for label, task, times in rows
     }
-    for own, title in titles.items():
-        ratios = {
-            label: {
-                name: times[name, task] / times[own, task]
-                for name in others[own]
-                if {(name, task), (own, task)} <= times.keys()
-            }
-            for label, task, times in rows
-        }
-        found = [name for name in others[own] if any(name in each for each in ratios.values())]
-        if not found:
-            continue
-        print_table(
-            title,
-            ["", "ms", *("limit" if name == COPY else name for name in found)],
-            [
-                [label, milliseconds(times[own, task])]
-                + [(share if name == COPY else multiple)(ratios[label].get(name)) for name in found]
-                for label, task, times in rows
-                if ratios[label]
-            ],
-        )
+    print_ratios(BESIDE, seconds, FASTPOOL, (COPY, NUMPY, *family.PEERS))
+    title = "The NumPy backend: times as fast as others on one thread"
+    print_ratios(title, seconds, NUMPY, family.ARRAYS)
+
+
+def print_images(results: Mapping[Image, Mapping[str, float]]) -> None:
+    """One row a call."""
+    rows = {str(image): times for image, times in results.items()}
+    print_ratios(BESIDE, rows, FASTPOOL, (COPY, NUMPY, *LIBRARIES))
+
+
+def print_ratios(
+    title: str, rows: Mapping[str, Mapping[str, float]], own: str, others: Iterable[str]
+) -> None:
+    """The milliseconds of `own`, and how many times those of `others` are; none without any."""
+    ratios = {
+        label: {name: times[name] / times[own] for name in others if {name, own} <= times.keys()}
+        for label, times in rows.items()
+    }
+    found = [name for name in others if any(name in each for each in ratios.values())]
+    if not found:
+        return
+    print_table(
+        title,
+        ["", "ms", *("limit" if name == COPY else name for name in found)],
+        [
+            [label, milliseconds(times[own])]
+            + [(share if name == COPY else multiple)(ratios[label].get(name)) for name in found]
+            for label, times in rows.items()
+            if ratios[label]
+        ],
+    )

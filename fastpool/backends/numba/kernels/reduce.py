@@ -107,8 +107,8 @@ def reduce_line(source, ring, codes, table, firsts, shift, n, rows, step, slot, 
 
 @inlined
 def first_codes(codes, table, scratch, first):
-    """The codes of the first taps inside, in a tile that starts at window `first`."""
-    # Beyond the first tile no window starts in the padding: codes of zero.
+    """The codes of the first taps inside, in a stretch that starts at window `first`."""
+    # Beyond the first stretch no window starts in the padding: codes of zero.
     return cells_at(
         scratch + table[FIRSTS] + (table[CODE_SIZE] * table[DENSE_CELLS] if first else 0), codes
     )
@@ -266,7 +266,7 @@ def reduce_taps(source, ring, codes, table, scratch, first, count, rows, step, s
 
 @kernel(signatures.FILL)
 def fill_tables(codes, table, scratch):
-    """What depends on a window's place in its tile alone: columns, and codes of first taps."""
+    """What depends on a window's place in its stretch alone: columns, and codes of first taps."""
     _, _, _, stride, dilation, pad, _ = axis(table, WIDTH)
     channels, pitch = table[CHANNELS], table[PITCH]
     columns = cells_of(scratch + table[COLUMNS], np.int64, codes)

@@ -45,7 +45,7 @@ from ..table import (
     STAGE,
     STAGE_ROWS,
     STAGE_STEP,
-    TILE,
+    STRETCH,
     WIDTH,
 )
 from ..vectors.memory import address_of
@@ -66,7 +66,7 @@ def ring_rows(x, output, places, scratch, table, first_row, last_row):
     height, outputs, kernel_size, stride, dilation, pad, span = axis(table, HEIGHT)
     width, row_outputs, _, stride_w, _, pad_w, _ = axis(table, WIDTH)
     item, index_size = table[ITEM_SIZE], table[INDEX_SIZE]
-    slots, tile = table[SLOTS], table[TILE]
+    slots, stretch = table[SLOTS], table[STRETCH]
     x_row, staged = table[INPUT + ROW] * item, table[STAGE_ROWS]
     scratch, numbers = (scratch + 63) // 64 * 64, address_of(table)
     ring, codes, stage = scratch, scratch + table[CODES], scratch + table[STAGE]
@@ -81,8 +81,8 @@ def ring_rows(x, output, places, scratch, table, first_row, last_row):
         source = x + plane_origin(table, INPUT, plane) * item
         target = output + plane_origin(table, OUTPUT, plane) * item
         place = places + plane_origin(table, INDICES, plane) * index_size
-        for first in range(0, row_outputs, tile):
-            count = min(tile, row_outputs - first)
+        for first in range(0, row_outputs, stretch):
+            count = min(stretch, row_outputs - first)
             for phase in range(min(phases, stop - begin)):
                 lost, held, slot = 0, -1, 0  # held: the last row in the ring
                 oh = begin + phase

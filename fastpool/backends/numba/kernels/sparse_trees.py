@@ -28,7 +28,7 @@ from ..table import (
     RESULT_BYTES,
     ROW,
     SLICE,
-    TILE_WINDOWS,
+    STRETCH_WINDOWS,
     TOTALS,
     WIDTH,
 )
@@ -103,7 +103,8 @@ def sum_cells(source, totals, parts, table, od, oh, first, count, half):
 def sum_sparsely(x, output, places, scratch, table, first_row, last_row):
     """Sum the output rows from `first_row` up to `last_row`, counted through all slices."""
     slices, rows = table[DEPTH + OUTPUTS], table[HEIGHT + OUTPUTS]
-    row_outputs, tile, numbers = table[WIDTH + OUTPUTS], table[TILE_WINDOWS], address_of(table)
+    row_outputs, stretch = table[WIDTH + OUTPUTS], table[STRETCH_WINDOWS]
+    numbers = address_of(table)
     begin_of_scratch = (scratch + 63) // 64 * 64
     totals, parts = begin_of_scratch + table[TOTALS], begin_of_scratch + table[PARTS]
     for row in range(first_row, last_row):
@@ -112,8 +113,8 @@ def sum_sparsely(x, output, places, scratch, table, first_row, last_row):
         od = all_slices - plane * slices
         source = x + plane_origin(table, INPUT, plane) * table[CELL_BYTES]
         target = output + plane_origin(table, OUTPUT, plane) * table[RESULT_BYTES]
-        for first in range(0, row_outputs, tile):
-            windows = od, oh, first, min(tile, row_outputs - first)
+        for first in range(0, row_outputs, stretch):
+            windows = od, oh, first, min(stretch, row_outputs - first)
             sum_cells_at(table[ADD_TAPS], (source, totals, parts, numbers, *windows))
             to = target + row_of_windows(table, od, oh, first) * table[RESULT_BYTES]
             finish(table, (totals, begin_of_scratch), 0, to, windows)

@@ -54,8 +54,8 @@ from ..table import (
     SIZE,
     SLICE,
     SPREAD_ROW,
+    STRETCH_WINDOWS,
     TAPS,
-    TILE_WINDOWS,
     TOTAL_BYTES,
     TOTALS,
     WIDTH,
@@ -265,7 +265,7 @@ def finish(table, memory, known, to, windows):
     number = table[table[DIVISOR_DEPTH] + od] * table[table[DIVISOR_HEIGHT] + oh]
     if number != known:
         # Where all columns are alike, for windows that are yet to come, too.
-        filled = count if table[EACH_COLUMN] else table[TILE_WINDOWS]
+        filled = count if table[EACH_COLUMN] else table[STRETCH_WINDOWS]
         where = divisors, numbers, number, first, filled
         fill_divisors_at(table[FILL_DIVISORS], where)
     if table[SPREAD_ROW] == 0:
@@ -281,7 +281,7 @@ def finish(table, memory, known, to, windows):
 def sum_rows(x, output, places, scratch, table, first_row, last_row):
     """Sum the output rows from `first_row` up to `last_row`, counted through all slices."""
     slices, rows = table[DEPTH + OUTPUTS], table[HEIGHT + OUTPUTS]
-    row_outputs, tile, channels = table[WIDTH + OUTPUTS], table[TILE_WINDOWS], table[CHANNELS]
+    row_outputs, stretch, channels = table[WIDTH + OUTPUTS], table[STRETCH_WINDOWS], table[CHANNELS]
     item, numbers = table[CELL_BYTES], address_of(table)
     begin_of_scratch = (address_of(scratch) + 63) // 64 * 64
     totals, row, known = begin_of_scratch + table[TOTALS], first_row, 0
@@ -305,9 +305,9 @@ def sum_rows(x, output, places, scratch, table, first_row, last_row):
                 bring_planes(table, together, source, here)
                 brought = plane
             source, target = here, there
-        for first in range(0, row_outputs, tile):
-            count = min(tile, row_outputs - first)
-            known = 0 if table[EACH_COLUMN] and tile < row_outputs else known
+        for first in range(0, row_outputs, stretch):
+            count = min(stretch, row_outputs - first)
+            known = 0 if table[EACH_COLUMN] and stretch < row_outputs else known
             size, summed, held = count * channels * table[RESULT_BYTES], (-1, -1, -1), 0
             row_step = table[OUTPUT + ROW] * table[RESULT_BYTES]
             to = target + row_of_windows(table, od, begin, first) * table[RESULT_BYTES]

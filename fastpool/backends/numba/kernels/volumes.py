@@ -37,7 +37,7 @@ from ..table import (
     SLICE_STEP,
     STAGE,
     STAGE_ROWS,
-    TILE,
+    STRETCH,
     WIDTH,
 )
 from ..vectors.memory import address_of
@@ -56,7 +56,7 @@ def volume_rows(x, output, places, scratch, table, first_row, last_row):
     scratch = (scratch + 63) // 64 * 64
     ring = scratch, scratch + table[CODES]
     best, stage = (scratch + table[PREFIX], scratch + table[PREFIX_CODES]), scratch + table[STAGE]
-    staged, tile = table[STAGE_ROWS], table[TILE]
+    staged, stretch = table[STAGE_ROWS], table[STRETCH]
     fill_tables(table[FILL_TABLES], (ring[1], numbers, scratch))
     row = first_row
     while row < last_row:
@@ -70,8 +70,8 @@ def volume_rows(x, output, places, scratch, table, first_row, last_row):
         place = places + place * index_size
         front = od * stride_d - pad_d
         nearest, furthest = taps_inside(front, depth, kernel_d, dilation_d)
-        for first in range(0, row_outputs, tile):
-            count = min(tile, row_outputs - first)
+        for first in range(0, row_outputs, stretch):
+            count = min(stretch, row_outputs - first)
             n = count * table[CHANNELS]
             for oh in range(begin, stop):
                 top = oh * stride_h - pad_h

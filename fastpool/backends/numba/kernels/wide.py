@@ -51,7 +51,7 @@ from ..table import (
     SPREAD_VALUES,
     STAGE,
     STAGE_ROWS,
-    TILE,
+    STRETCH,
     WIDTH,
 )
 from ..vectors.memory import address_of
@@ -82,7 +82,7 @@ def wide_rows(x, output, places, scratch, table, first_row, last_row):
         source = x + plane_origin(table, INPUT, plane) * item
         target = output + plane_origin(table, OUTPUT, plane) * item
         place = places + plane_origin(table, INDICES, plane) * index_size
-        for first in range(0, table[WIDTH + OUTPUTS], table[TILE]):
+        for first in range(0, table[WIDTH + OUTPUTS], table[STRETCH]):
             for phase in range(min(phases, stop - begin)):
                 wide_phase(
                     source, target, place, scratch, table, first, begin + phase, stop, phases
@@ -92,12 +92,12 @@ def wide_rows(x, output, places, scratch, table, first_row, last_row):
 
 @inlined
 def wide_phase(source, target, place, scratch, table, first, oh, stop, phases):
-    """Pool every `phases`-th row of windows from `oh` up to `stop`, of the tile at `first`."""
+    """Pool every `phases`-th row of windows from `oh` up to `stop`, of the stretch at `first`."""
     height, _, kernel_size, stride, dilation, pad, _ = axis(table, HEIGHT)
     width, row_outputs, _, stride_w, _, pad_w, _ = axis(table, WIDTH)
     item, code_size, pitch = table[ITEM_SIZE], table[CODE_SIZE], table[PITCH]
     numbers, row_step, step = address_of(table), table[ROW_STEP], table[RING_STEP]
-    count = min(table[TILE], row_outputs - first)
+    count = min(table[STRETCH], row_outputs - first)
     n = count * table[CHANNELS]
     values, codes, stage = scratch, scratch + table[CODES], scratch + table[STAGE]
     prefix = scratch + table[PREFIX], scratch + table[PREFIX_CODES]
