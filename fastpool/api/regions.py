@@ -17,6 +17,7 @@ import numpy as np
 
 from ..process.threads import one_thread
 from ..rules.levels import Level
+from ..rules.masks import as_array
 from .downsample import downsample
 from .types import BackendName
 
@@ -68,7 +69,8 @@ def of_region(
         slice(part.start * factor, min(part.stop * factor, size))
         for size, part, factor in zip(source.shape, region, level.factors, strict=True)
     )
-    return of_cells(level, np.asarray(source[reach]), backend)
+    # A mask would be lost: neither files nor Zarr have any.
+    return of_cells(level, as_array("write_pyramid", "x", source[reach]), backend)
 
 
 class Grid:

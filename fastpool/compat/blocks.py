@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..api.downsample import Method, downsample
+from ..rules.masks import as_array
 
 # The functions that have a method of `downsample`. In NumPy 1.26, amax and max are two functions.
 _METHODS: dict[Callable[..., Any], Method] = {
@@ -56,8 +57,8 @@ def block_reduce(
 
     Raises
     ------
-    ValueError
-        A block size below 1, or not one an axis.
+    ValueError, TypeError
+        A block size below 1, or not one an axis; a masked array.
 
     Notes
     -----
@@ -75,7 +76,7 @@ def block_reduce(
     array([[ 6,  8,  9],
            [11, 13, 14]])
     """
-    cells = np.asarray(image)
+    cells = as_array("block_reduce", "image", image)
     blocks: tuple[Any, ...] = (
         tuple(block_size) if isinstance(block_size, Iterable) else (block_size,) * cells.ndim
     )
@@ -118,8 +119,8 @@ def downscale_local_mean(
 
     Raises
     ------
-    ValueError
-        A factor below 1, or not one an axis.
+    ValueError, TypeError
+        A factor below 1, or not one an axis; a masked array.
 
     Notes
     -----
@@ -134,7 +135,8 @@ def downscale_local_mean(
     array([[3.5, 4. ],
            [5.5, 4.5]])
     """
-    return block_reduce(image, factors, np.mean, cval)
+    cells = as_array("downscale_local_mean", "image", image)
+    return block_reduce(cells, factors, np.mean, cval)
 
 
 def _reducer(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..api.downsample import Method, downsample
+from ..rules.masks import as_array
 
 
 def downsample_with_averaging(
@@ -33,8 +34,8 @@ def downsample_with_averaging(
 
     Raises
     ------
-    ValueError
-        A factor below 1, or more factors than axes.
+    ValueError, TypeError
+        A factor below 1, or more factors than axes; a masked array.
 
     Notes
     -----
@@ -74,8 +75,8 @@ def downsample_with_max_pooling(
 
     Raises
     ------
-    ValueError
-        A factor below 1, or more factors than axes.
+    ValueError, TypeError
+        A factor below 1, or more factors than axes; a masked array.
 
     Notes
     -----
@@ -114,8 +115,8 @@ def downsample_with_min_pooling(
 
     Raises
     ------
-    ValueError
-        A factor below 1, or more factors than axes.
+    ValueError, TypeError
+        A factor below 1, or more factors than axes; a masked array.
 
     Notes
     -----
@@ -153,8 +154,8 @@ def downsample_with_striding(
 
     Raises
     ------
-    ValueError
-        A factor below 1, or more factors than axes.
+    ValueError, TypeError
+        A factor below 1, or more factors than axes; a masked array.
 
     Examples
     --------
@@ -190,8 +191,8 @@ def downsample_segmentation(
 
     Raises
     ------
-    ValueError
-        A factor below 1, or more factors than axes.
+    ValueError, TypeError
+        A factor below 1, or more factors than axes; a masked array.
 
     Notes
     -----
@@ -209,9 +210,10 @@ def downsample_segmentation(
     >>> downsample_segmentation(np.array([[1, 2, 0, 0], [3, 2, 0, 4]]), (2, 2), sparse=True)
     [array([[2, 4]])]
     """
-    if np.asarray(img).dtype.kind not in "biu":
-        return _levels("downsample_segmentation", img, factor, num_mips, "stride")
-    return _levels("downsample_segmentation", img, factor, num_mips, "mode", sparse)
+    labels = as_array("downsample_segmentation", "img", img)
+    if labels.dtype.kind not in "biu":
+        return _levels("downsample_segmentation", labels, factor, num_mips, "stride")
+    return _levels("downsample_segmentation", labels, factor, num_mips, "mode", sparse)
 
 
 def _levels(
@@ -223,7 +225,7 @@ def _levels(
     sparse: bool = False,
 ) -> list[np.ndarray]:
     """Further levels of an array."""
-    level = np.asarray(array)
+    level = as_array(name, "the image", array)
     # The original takes 2.0 for 2, as quotients of resolutions are.
     factors = tuple(int(size) if size == int(size) else size for size in factor)
     if len(factors) > level.ndim:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..api.downsample import downsample
+from ..rules.masks import as_array
 from .blocks import block_reduce
 
 
@@ -32,8 +33,9 @@ def windowed_mean(array: ArrayLike, window_size: Sequence[int], **kwargs: Any) -
 
     Raises
     ------
-    ValueError
-        Sizes that windows do not fill, or a size of windows that is not one an axis.
+    ValueError, TypeError
+        Sizes that windows do not fill, or a size of windows that is not one an axis; a masked
+        array.
 
     Examples
     --------
@@ -43,7 +45,7 @@ def windowed_mean(array: ArrayLike, window_size: Sequence[int], **kwargs: Any) -
     array([[ 2.5,  4.5],
            [10.5, 12.5]])
     """
-    return _windowed(array, window_size, np.mean, kwargs)
+    return _windowed("windowed_mean", array, window_size, np.mean, kwargs)
 
 
 def windowed_max(array: ArrayLike, window_size: Sequence[int], **kwargs: Any) -> np.ndarray:
@@ -65,7 +67,7 @@ def windowed_max(array: ArrayLike, window_size: Sequence[int], **kwargs: Any) ->
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         As `windowed_mean`.
 
     Examples
@@ -76,7 +78,7 @@ def windowed_max(array: ArrayLike, window_size: Sequence[int], **kwargs: Any) ->
     array([[ 5,  7],
            [13, 15]])
     """
-    return _windowed(array, window_size, np.max, kwargs)
+    return _windowed("windowed_max", array, window_size, np.max, kwargs)
 
 
 def windowed_min(array: ArrayLike, window_size: Sequence[int], **kwargs: Any) -> np.ndarray:
@@ -98,7 +100,7 @@ def windowed_min(array: ArrayLike, window_size: Sequence[int], **kwargs: Any) ->
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         As `windowed_mean`.
 
     Examples
@@ -109,7 +111,7 @@ def windowed_min(array: ArrayLike, window_size: Sequence[int], **kwargs: Any) ->
     array([[ 0,  2],
            [ 8, 10]])
     """
-    return _windowed(array, window_size, np.min, kwargs)
+    return _windowed("windowed_min", array, window_size, np.min, kwargs)
 
 
 def windowed_mode(array: ArrayLike, window_size: Sequence[int]) -> np.ndarray:
@@ -129,7 +131,7 @@ def windowed_mode(array: ArrayLike, window_size: Sequence[int]) -> np.ndarray:
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         As `windowed_mean`.
 
     Notes
@@ -145,7 +147,7 @@ def windowed_mode(array: ArrayLike, window_size: Sequence[int]) -> np.ndarray:
     array([[1, 0],
            [0, 2]])
     """
-    cells, sizes = _checked(array, window_size)
+    cells, sizes = _checked("windowed_mode", array, window_size)
     return _picked(cells, sizes, "mode")
 
 
@@ -168,7 +170,7 @@ def windowed_rank(array: ArrayLike, window_size: Sequence[int], rank: int = -1) 
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         A rank that a window has not, and as `windowed_mean`.
 
     Examples
@@ -179,7 +181,7 @@ def windowed_rank(array: ArrayLike, window_size: Sequence[int], rank: int = -1) 
     array([[ 1,  3],
            [ 9, 11]])
     """
-    cells, sizes = _checked(array, window_size)
+    cells, sizes = _checked("windowed_rank", array, window_size)
     taps = math.prod(sizes)
     if not -taps <= rank < taps:
         raise ValueError(f"windowed_rank: rank {rank} is not in a window of {taps} cells")
@@ -200,9 +202,9 @@ def windowed_rank(array: ArrayLike, window_size: Sequence[int], rank: int = -1) 
 
 
 def _windowed(
-    array: ArrayLike, window_size: Sequence[int], func: Any, kwargs: dict[str, Any]
+    name: str, array: ArrayLike, window_size: Sequence[int], func: Any, kwargs: dict[str, Any]
 ) -> np.ndarray:
-    cells, sizes = _checked(array, window_size)
+    cells, sizes = _checked(name, array, window_size)
     return block_reduce(cells, sizes, func, func_kwargs=kwargs)
 
 
@@ -210,12 +212,18 @@ def _picked(cells: np.ndarray, sizes: tuple[int, ...], method: Any) -> np.ndarra
     return np.asarray(downsample(cells, sizes, method, boundary="exact"))
 
 
-def _checked(array: ArrayLike, window_size: Sequence[int]) -> tuple[np.ndarray, tuple[int, ...]]:
+def _checked(
+    name: str, array: ArrayLike, window_size: Sequence[int]
+) -> tuple[np.ndarray, tuple[int, ...]]:
     """An array and the sizes of its windows, which fill it."""
-    cells, sizes = np.asarray(array), tuple(window_size)
+    cells, sizes = as_array(name, "array", array), tuple(window_size)
     if len(sizes) != cells.ndim:
-        raise ValueError(f"window_size must be one number an axis, {cells.ndim}, got {sizes}")
+        raise ValueError(
+            f"{name}: window_size must be one number an axis, {cells.ndim}, got {sizes}"
+        )
     for axis, (cell_count, size) in enumerate(zip(cells.shape, sizes, strict=True)):
         if size < 1 or cell_count % size:
-            raise ValueError(f"axis {axis} of size {cell_count} is not filled by windows of {size}")
+            raise ValueError(
+                f"{name}: axis {axis} of size {cell_count} is not filled by windows of {size}"
+            )
     return cells, sizes

@@ -52,6 +52,14 @@ def test_block_reduce(shape, blocks, func, dtype):
         assert_same(found, by_numpy(image, blocks, func, cval))
 
 
+@pytest.mark.parametrize("name", [name for name in compat.__all__ if "filter" not in name])
+def test_masked_arrays_are_refused(name):
+    x = np.ma.masked_equal(np.arange(16).reshape(4, 4), 5)
+    for each in (x, list(x)):
+        with pytest.raises(TypeError, match=f"^{name}: .* is a masked array.*downsample takes"):
+            getattr(compat, name)(each, (2, 2))
+
+
 def test_block_reduce_takes_further_arguments_and_functions():
     image = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
     kwargs = {"dtype": np.uint8}

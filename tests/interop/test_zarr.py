@@ -342,3 +342,16 @@ def test_wrong_arguments(options, message):
         write_pyramid(VOLUME, group, **options)
     assert sorted(group) == []
     assert dict(group.attrs) == {}
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_masked_arrays_are_refused(hidden):
+    x, group = np.ma.masked_equal(VOLUME, 7), zarr.create_group({})
+    blocks = da.from_array(VOLUME, CHUNKS).map_blocks(np.ma.masked_equal, 7)
+    assert isinstance(blocks._meta, np.ma.MaskedArray)
+    if hidden:  # Dask does not know what the blocks are, until they are there
+        blocks._meta = np.empty((0, 0, 0), np.uint8)
+    for each in [blocks] if hidden else [x, list(x), blocks]:
+        with pytest.raises(TypeError, match="write_pyramid: x is a masked array"):
+            write_pyramid(each, group, chunks=CHUNKS)
+    assert hidden or not dict(group.attrs)

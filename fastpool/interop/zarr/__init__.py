@@ -16,6 +16,7 @@ from ...api.types import BackendName
 from ...process.progress import Bar
 from ...rules.arrays import data_type
 from ...rules.levels import Factors, Level, per_level, plan_levels
+from ...rules.masks import as_array, refuse_masks
 from . import metadata, record
 from .layout import Layout, is_level_0, written_at_once
 
@@ -109,7 +110,10 @@ def write_pyramid(
     [{'type': 'scale', 'scale': [2.0, 2.0]}, {'type': 'translation', 'translation': [0.5, 0.5]}]
     """
     if not hasattr(x, "shape"):
-        x = np.asarray(x)
+        x = as_array("write_pyramid", "x", x)
+    for each in (x, getattr(x, "_meta", None)):  # what Dask's blocks are
+        if isinstance(each, np.ma.MaskedArray):
+            refuse_masks("write_pyramid", "x", each)
     if not isinstance(group, zarr.Group):
         group = zarr.open_group(group, mode="a")
     shape, dimensions = tuple(map(int, x.shape)), len(x.shape)
