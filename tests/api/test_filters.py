@@ -353,5 +353,5 @@ def test_nothing_warns_and_nothing_is_raised(backend):
     with np.errstate(all="raise"):
         found = fastpool.maximum_filter(x, footprint=footprint, backend=backend)
         large = fastpool.uniform_filter(np.full(3, 1e300), 1, output="float32", backend=backend)
-    assert (found != found).any()
+    assert found.view(np.uint16).max() > 0x7F80
     assert np.isinf(large).all()
