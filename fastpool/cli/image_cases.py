@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..filters.arguments import limits
 from ..rules.downsampling import BOUNDARIES, METHODS, MOST_POOLED
+from .adversarial import STYLES, adversarial
 
 FILTERS = ("maximum_filter", "minimum_filter", "uniform_filter")
 BORDERS = ("reflect", "mirror", "nearest", "wrap", "constant")
@@ -92,7 +92,8 @@ def filter_arguments(rng: np.random.Generator, x: np.ndarray, calls: Calls) -> d
         "axes": axes,
         "mode": tuple(str(each) for each in rng.choice(BORDERS, len(axes))),
         "origin": int(rng.integers(-(size // 2), (size - 1) // 2 + 1)),
-        "cval": _beyond(rng, x.dtype),
+        # A value of the dtype, for the border "constant".
+        "cval": adversarial(rng, (1,), x.dtype, str(rng.choice(STYLES)))[0].item(),
     }
     if calls.filter == "uniform_filter":
         arguments["output"] = str(rng.choice(("float32", "float64", x.dtype.name)))
@@ -106,10 +107,3 @@ def filter_arguments(rng: np.random.Generator, x: np.ndarray, calls: Calls) -> d
 def _axes(rng: np.random.Generator, x: np.ndarray, count: int) -> tuple[int, ...]:
     """Axes in any order, so many if there are."""
     return tuple(int(axis) for axis in rng.permutation(x.ndim)[:count])
-
-
-def _beyond(rng: np.random.Generator, dtype: np.dtype[Any]) -> float:
-    """What lies beyond the edges with the border "constant": a value of the dtype."""
-    if dtype.kind in "iub":
-        return int(rng.choice((0, 1, *limits(dtype))))
-    return float(rng.choice((0.0, -0.0, 1.5, np.inf, -np.inf, np.nan)))

@@ -31,14 +31,10 @@ def downsample(x: Any, given: tuple[Any, ...], backend: Any) -> Any:
         tuple(-(-size // factor) for size in sizes)
         for sizes, factor in zip(x.chunks, wanted, strict=True)
     )
-    meta = type(x._meta)((0,) * x.ndim, blocks.result) if x.ndim else x._meta
-    if isinstance(x._meta, np.ma.MaskedArray):
-        meta = np.ma.empty((0,) * x.ndim, blocks.result)
-    else:
-        meta = np.empty((0,) * x.ndim, blocks.result)
+    empty = np.ma.empty if isinstance(x._meta, np.ma.MaskedArray) else np.empty
     return x.map_blocks(
         _chunk, (wanted, method, None, *rest), chosen, dtype=blocks.result, chunks=chunks,
-        meta=meta, name=None, token=NAME,
+        meta=empty((0,) * x.ndim, blocks.result), name=None, token=NAME,
     )  # fmt: skip
 
 
