@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 import fastpool
 
@@ -12,7 +13,8 @@ from .bench import measure
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit status is 0 if all is well."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(shrink.joined(given))
     if options.command == "info":
         return info.run()
     if options.command == "shrink":

@@ -2,6 +2,8 @@
 
 import builtins
 import os
+import pathlib
+import pickle
 import sys
 
 import numpy as np
@@ -94,6 +96,24 @@ def test_a_large_nodata_is_no_float():
     assert np.load("out.npy").tolist() == [[2**63 - 2, 6]]
 
 
+@pytest.mark.parametrize("nodata", ["-9999", "-1e30", "-3.4028234663852886e+38", "-inf", "NaN"])
+def test_nodata_as_files_write_it(nodata):
+    x = np.array([[float(nodata), 1, 2, 3]], np.float32)
+    np.save("in.npy", x)
+    for arguments in (["--nodata", nodata], [f"--nodata={nodata}"]):
+        shrunk("in.npy", "out.npy", "--factors", 1, 2, *arguments)
+        assert np.load("out.npy").tolist() == [[1, 2.5]]
+        os.remove("out.npy")
+
+
+def test_no_pickle_is_loaded(capsys):
+    with open("in.npy", "wb") as file:
+        pickle.dump(IMAGE, file)
+    text = refused(capsys, "in.npy", "out.npy", "--factors", 2)
+    assert "magic string" in text
+    assert "unsafe" not in text  # NumPy's advice to load it all the same
+
+
 @pytest.mark.parametrize("shape", [(0, 5), (4, 0), (1,), ()])
 def test_small_arrays(shape):
     x = np.ones(shape)
@@ -133,6 +153,8 @@ class TestRefused:
             (["text.npy", "out.npy", "--factors", "2"], "text.npy is no array in a file of NumPy"),
             (["objects.npy", "out.npy", "--factors", "2"], "objects.npy is no array"),
             (["cut.npy", "out.npy", "--factors", "2"], "cut.npy is no array"),
+            (["archive.npy", "out.npy", "--factors", "2"], "archive.npy is no array"),
+            (["torn.npy", "out.npy", "--factors", "2"], "torn.npy is no array"),
         ],
         ids=str,
     )
@@ -141,6 +163,10 @@ class TestRefused:
             file.write("this is no array")
         open("image.png", "w").close()
         np.save("objects.npy", np.array([{}, []], object), allow_pickle=True)
+        np.savez("archive.npz", IMAGE)
+        with open("image.npy", "rb") as file, open("torn.npy", "wb") as torn:
+            torn.write(file.read().replace(b"}", b"("))
+        os.rename("archive.npz", "archive.npy")
         with open("image.npy", "rb") as file, open("cut.npy", "wb") as cut:
             cut.write(file.read()[:-100])
         assert refused(capsys, *arguments).startswith(message)
@@ -303,6 +329,24 @@ class TestZarr:
         assert dict(found.attrs) == {"mine": [1, 2]}
         assert "attributes go on as they are, whatever they say: mine" in capsys.readouterr().err
 
+    @pytest.mark.parametrize("options", [[], ["--levels", 1]], ids=str)
+    def test_a_damaged_chunk(self, options, capsys):
+        self.zarr.create_array("in.zarr", data=IMAGE)
+        (chunk,) = (path for path in pathlib.Path("in.zarr/c").rglob("*") if path.is_file())
+        cells = bytearray(chunk.read_bytes())
+        cells[:20] = bytes(20)
+        chunk.write_bytes(cells)
+        assert main(["shrink", "in.zarr", "out.zarr", "--factors", "2", *map(str, options)]) == 2
+        assert not os.path.exists("out.zarr")
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert last.startswith("python -m fastpool shrink: in.zarr cannot be read: ")
+
+    def test_out_within_in(self, capsys):
+        self.zarr.create_array("in.zarr", data=IMAGE)
+        for name in ("in.zarr/out.zarr", "./in.zarr/c/../out.npy"):
+            text = refused(capsys, "in.zarr", name, "--factors", 2)
+            assert text.endswith("would lie within in.zarr, which is read")
+
     def test_axes_by_name(self):
         self.volume()
         shrunk("in.zarr/a", "out.npy", "--factors", 2, "--axes", "y", "X")
@@ -402,6 +446,31 @@ class TestTiff:
         with self.tifffile.TiffFile("out.tif") as file:
             assert_same(file.asarray(), fastpool.downsample(IMAGE, 2, "mode"))
             assert_same(file.pages[0].colormap, colours)
+
+    def test_a_compression_that_is_read_alone(self, capsys):
+        image = pytest.importorskip("PIL.Image")
+        image.fromarray(IMAGE).save("in.tif", compression="packbits")
+        shrunk("in.tif", "out.tif", "--factors", 2)
+        with self.tifffile.TiffFile("out.tif") as file:
+            assert_same(file.asarray(), fastpool.downsample(IMAGE, 2))
+            kept = file.pages[0].compression.name == "PACKBITS"  # imagecodecs writes it
+        assert kept or "not kept: compression PACKBITS" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("compression", ["zlib", None])
+    def test_a_file_that_is_cut(self, compression, capsys):
+        self.tifffile.imwrite(
+            "in.tif", IMAGE, compression=compression, rowsperstrip=9, metadata=None
+        )
+        os.truncate("in.tif", os.path.getsize("in.tif") - 500)
+        text = refused(capsys, "in.tif", "out.npy", "--factors", 2)
+        assert text.startswith("in.tif cannot be read: ")
+
+    def test_an_unknown_compression(self, capsys):
+        self.tifffile.imwrite("in.tif", IMAGE, compression="zlib")
+        with self.tifffile.TiffFile("in.tif", mode="r+b") as file:
+            file.pages[0].tags["Compression"].overwrite(12345)
+        assert main(["shrink", "in.tif", "out.npy", "--factors", "2"]) == 2
+        assert "not kept: compression 12345" in capsys.readouterr().err
 
     def test_into_ome_zarr(self):
         zarr = pytest.importorskip("zarr", "3")

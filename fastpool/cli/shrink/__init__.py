@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,17 @@ def add_arguments(commands: Any) -> None:
                          help="for the regions in work (default 256MB)")  # fmt: skip
 
 
+def joined(arguments: Sequence[str]) -> list[str]:
+    """Negative numbers joined to their option: argparse takes -1e9 and -inf for options."""
+    found: list[str] = []
+    for each in arguments:
+        if found and found[-1] == "--nodata" and re.match(r"-(\.?\d|inf|nan)", each, re.IGNORECASE):
+            found[-1] += f"={each}"
+        else:
+            found.append(each)
+    return found
+
+
 def run(options: argparse.Namespace) -> int:
     """Shrink a file; the exit status is 0 if all is well."""
     bar = Bar("shrink")
@@ -78,6 +89,8 @@ def _run(options: argparse.Namespace, bar: Bar) -> None:
         raise FileExistsError(f"{target} exists already, and is not overwritten")
     if not target.absolute().parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent}")
+    if Path(options.input).resolve() in target.resolve().parents:
+        raise ValueError(f"{target} would lie within {options.input}, which is read")
     write = files.writer(target)
     with closing(files.reader(Path(options.input))) as source:
         _shrink(options, bar, source, target, write)

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -69,6 +70,18 @@ Write: TypeAlias = Callable[[Path, Work], None]
 # By the format: the endings of names, and what must be installed.
 _ENDINGS = {"npy": (".npy",), "tiff": (".tif", ".tiff"), "zarr": (".zarr",)}
 _LIBRARIES = {"tiff": "tifffile", "zarr": "zarr"}
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Let errors of codecs name the file: they raise what they like where it is damaged."""
+    try:
+        yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        text = str(error) or type(error).__name__
+        raise ValueError(f"{path} cannot be read: {text}") from error
 
 
 def reader(path: Path) -> File:

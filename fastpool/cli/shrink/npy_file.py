@@ -22,7 +22,9 @@ class Npy:
     def __init__(self, path: Path) -> None:
         try:
             array = _loaded(path)
-        except (ValueError, EOFError) as error:
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # Python's tokenizer reads the header, and has errors of its own
             raise ValueError(f"{path} is no array in a file of NumPy: {error}") from None
         self.shape, self.dtype = array.shape, array.dtype
         self.in_columns = array.flags.fnc
@@ -71,8 +73,11 @@ def write(path: Path, work: Work) -> None:
 def _loaded(path: Path) -> np.ndarray:
     """The array of a file, mapped into memory unless it has no cell."""
     try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        # `numpy.load` takes archives and pickles for arrays too.
+        array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
     except ValueError as error:
+        if "greater than file size" in str(error):
+            raise ValueError("it ends before the array does") from None
         if "mmap" not in str(error):
             raise
         array = np.load(path, allow_pickle=False)

@@ -11,7 +11,7 @@ import tifffile
 
 from ...api.regions import Region
 from ...rules.levels import Level
-from .files import Work
+from .files import Work, reading
 
 _SIDE = 256  # of the tiles that are written
 # Compressions that lose nothing, and are kept where tifffile can write them.
@@ -26,7 +26,9 @@ class Tiff:
         try:
             self._file = tifffile.TiffFile(path)
             self._series = self._file.series[0]
-        except (tifffile.TiffFileError, IndexError) as error:
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # whatever a damaged file leads to
             raise ValueError(f"{path} is no TIFF that can be read: {error}") from None
         series = self._series
         self.page = series.keyframe
@@ -43,12 +45,13 @@ class Tiff:
         self.kept: dict[str, Any] = {}
 
     def __getitem__(self, region: Region) -> Any:
-        if self._array is not None:
-            return self._array[region]
-        dtype = self.dtype.newbyteorder(self._file.byteorder)
-        # A mapping of its own for each region: what was read before is no longer in memory.
-        mapped = np.memmap(self._path, dtype, "r", self._offset, self.shape)
-        return mapped[region].view(np.ndarray)
+        with reading(self._path):
+            if self._array is not None:
+                return self._array[region]
+            dtype = self.dtype.newbyteorder(self._file.byteorder)
+            # A mapping of its own for each region: what was read before is no longer in memory.
+            mapped = np.memmap(self._path, dtype, "r", self._offset, self.shape)
+            return mapped[region].view(np.ndarray)
 
     def close(self) -> None:
         """Close the file."""
@@ -63,8 +66,8 @@ class Tiff:
                 getattr(file, f"{kind}_metadata", None)]  # fmt: skip
         if lost:
             yield f"not kept: metadata of {', '.join(lost)}"
-        if page.compression.name not in _LOSSLESS:
-            yield f"not kept: compression {page.compression.name}"
+        if not _is_kept(page.compression):
+            yield f"not kept: compression {_name(page.compression)}"
         names = [tag.name for tag in page.tags if tag.name not in _KNOWN]
         if names:
             yield f"not kept: tags {', '.join(names)}"
@@ -127,11 +130,26 @@ def _filled(part: np.ndarray) -> np.ndarray:
     return tile
 
 
+def _name(tag: Any) -> str:
+    """The name of a compression or a colour space; tifffile has none for unknown numbers."""
+    return str(getattr(tag, "name", tag))
+
+
+def _is_kept(compression: Any) -> bool:
+    """Whether a compression loses nothing, and can be written: some are not without imagecodecs."""
+    if _name(compression) not in _LOSSLESS:
+        return False
+    try:
+        return tifffile.TIFF.COMPRESSORS[compression] is not NotImplemented
+    except KeyError:
+        return False
+
+
 def _like(source: Tiff, level: Level) -> dict[str, Any]:
     """What of a TIFF holds for the one that is made of it."""
     page, axes = source.page, source.axes
     found: dict[str, Any] = {}
-    photometric = page.photometric.name
+    photometric = _name(page.photometric)
     if photometric == "PALETTE":
         if level.method not in _PICKS:
             raise ValueError(
@@ -144,7 +162,7 @@ def _like(source: Tiff, level: Level) -> dict[str, Any]:
             found["extrasamples"] = page.extrasamples
     elif photometric in ("MINISWHITE", "MINISBLACK", "PALETTE"):
         found["photometric"] = photometric.lower()
-    if page.compression.name in _LOSSLESS - {"NONE"} and level.result.itemsize < 16:
+    if _name(page.compression) != "NONE" and _is_kept(page.compression):
         found["compression"] = page.compression
     if "XResolution" in page.tags and "YX" in axes:
         y = axes.index("Y")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ...api.regions import Region
 from ...interop.zarr import write_pyramid
 from ...interop.zarr.layout import Layout, written_at_once
 from ...interop.zarr.metadata import check_axes
-from .files import Work
+from .files import Work, reading
 
 
 class Zarr:
@@ -22,12 +23,14 @@ class Zarr:
     def __init__(self, path: Path) -> None:
         try:
             found = zarr.open(str(path), mode="r")
-        except (FileNotFoundError, ValueError, KeyError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever damaged metadata lead to
             raise ValueError(f"{path} is no Zarr array: {error}") from None
         if isinstance(found, zarr.Group):
             arrays = ", ".join(sorted(name for name, _ in found.arrays())) or "none"
             raise ValueError(f"{path} is a Zarr group; name one of its arrays: {arrays}")
-        self.array = found
+        self.array, self.path = found, path
         self.shape, self.dtype, self.chunks = found.shape, found.dtype, found.chunks
         self.kept = dict(found.attrs)
         names = getattr(found.metadata, "dimension_names", None) or ()
@@ -35,7 +38,8 @@ class Zarr:
         self.axes = "".join(letters) if all(len(name) == 1 for name in letters) else ""
 
     def __getitem__(self, region: Region) -> Any:
-        return self.array[region]
+        with reading(self.path):
+            return self.array[region]
 
     def close(self) -> None:
         """Zarr opens each chunk by itself."""
@@ -75,13 +79,14 @@ def write_levels(path: Path, work: Work, levels: int) -> None:
         names = None
         print("python -m fastpool shrink: without metadata of OME-Zarr, which needs axes named "
               f"as tczyx; these are {source.axes or 'without names'}", file=sys.stderr)  # fmt: skip
-    write_pyramid(
-        source.array if isinstance(source, Zarr) else source,
-        zarr.open_group(str(path), mode="w"),
-        level.factors,
-        levels,
-        names=names,
-        memory=work.memory,
-        progress=work.progress,
-        **level.options,
-    )
+    with reading(source.path) if isinstance(source, Zarr) else nullcontext():
+        write_pyramid(
+            source.array if isinstance(source, Zarr) else source,
+            zarr.open_group(str(path), mode="w"),
+            level.factors,
+            levels,
+            names=names,
+            memory=work.memory,
+            progress=work.progress,
+            **level.options,
+        )
