@@ -156,3 +156,14 @@ def test_below_autograd():
     with torch._C._AutoDispatchBelowAutograd():
         assert not adapter.max_pool2d(x, 2).requires_grad
     assert adapter.max_pool2d(x, 2).requires_grad
+
+
+@pytest.mark.parametrize("name", ["maxpool2d", "avgpool2d"])
+def test_compilers_follow_operators(name):
+    """Of the front door Dynamo follows every step, so also the choice of the way."""
+    pool = getattr(fastpool, name)
+    first, second = X.clone().requires_grad_(), X.clone().requires_grad_()
+    compiled = torch.compile(lambda x: pool(x, 3, 2, 1), fullgraph=True, backend="eager")
+    (compiled(first) ** 2).sum().backward()
+    (pool(second, 3, 2, 1) ** 2).sum().backward()
+    assert torch.equal(first.grad, second.grad)

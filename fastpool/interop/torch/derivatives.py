@@ -56,6 +56,8 @@ def call(function: Any, *arguments: Any) -> Any:
     """
     if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
         return function.apply(*arguments)
+    if torch.compiler.is_compiling():  # which follows operators, and knows no more of a function
+        return function.forward(*arguments)
     tensors = arguments[: function.tensors]
     if is_plain(tensors):
         if not has_gradient(tensors):
