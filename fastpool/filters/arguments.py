@@ -25,6 +25,10 @@ _MODES = {
 }
 
 
+class WrongShape(ValueError, RuntimeError):
+    """What was given does not fit the axes: a ValueError, and what SciPy raises in its place."""
+
+
 def read_array(function: str, name: str, value: object) -> np.ndarray:
     """`value` as an array of a dtype that can be pooled."""
     x = as_array(function, name, value)
@@ -59,8 +63,9 @@ def one_an_axis(function: str, name: str, value: object, count: int) -> tuple[An
     if values is None:
         return (value,) * count
     if len(values) != count:
-        raise ValueError(
-            f"{function}: {name} must have one entry for each of {count} axes, got {shown(value)}"
+        raise WrongShape(
+            f"{function}: {name} as a sequence argument must have length equal to input rank, or "
+            f"that of axes, {count}, got {shown(value)}"
         )
     return values
 

@@ -16,7 +16,7 @@ from ..api.types import BackendName, Entries
 from ..dispatch import defaults
 from ..rules.arrays import check_dtype
 from . import documents, guests
-from .arguments import limits, read_array, read_axes, read_fill, read_windows
+from .arguments import WrongShape, limits, read_array, read_axes, read_fill, read_windows
 from .borders import Rims, Window
 from .footprints import boxes, read_footprint
 from .outputs import Output, result_dtype
@@ -129,7 +129,7 @@ def understood(
         shape = read_footprint(name, footprint, len(along))
         size = tuple(shape.shape[sorted(along).index(axis)] for axis in along)
     elif size is None:
-        raise ValueError(f"{name}: size or footprint is required")
+        raise WrongShape(f"{name}: size or footprint is required")
     windows = read_windows(name, x.shape, size, mode, origin, along)
     fill = None
     if any(window.mode == "constant" for window in windows):

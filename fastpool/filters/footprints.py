@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..rules.masks import as_array
+from .arguments import WrongShape
 
 Box = tuple[slice, ...]
 
@@ -22,8 +23,8 @@ def read_footprint(function: str, footprint: object, count: int) -> np.ndarray:
     """
     array = as_array(function, "footprint", footprint)
     if array.ndim != count:
-        raise ValueError(
-            f"{function}: footprint has {array.ndim} axes, required is one for each of {count}"
+        raise WrongShape(
+            f"{function}: footprint.ndim ({array.ndim}) must match len(axes) ({count})"
         )
     array = array.astype(bool)
     if not array.any():
