@@ -202,6 +202,9 @@ def test_what_is_answered_in_vectors(monkeypatch):
     fastpool.maxpool2d(x, 2, backend="numba")
     fastpool.modepool2d(x.astype(int), 2, return_indices=True, backend="numba")
     assert len(seen) == len(METHODS)
+    for method in ("mean", "max"):  # rows that lie along the first axis
+        fastpool.downsample(np.asfortranarray(x), 2, method, backend="numba")
+    assert seen[len(METHODS) :] == ["avg", "max"]
 
 
 @pytest.mark.parametrize("at_the_end", [False, True])
