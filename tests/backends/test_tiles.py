@@ -174,6 +174,12 @@ def test_medians(dtype, factors):
             check_missing(np.asarray(x, order=order), factors, "median", {})
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_blocks_of_one_cell(method):
+    for options in ({}, {"skipna": True}):
+        check_missing(cells_of("float32", (3, 21)), 1, method, options)
+
+
 @pytest.mark.parametrize("masks", ["alike", "other order"])
 def test_masks_in_other_memory(masks):
     x = cells_of("int16", (6, 9, 40))
