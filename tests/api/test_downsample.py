@@ -151,6 +151,17 @@ def test_memory_changes_no_bit(method, dtype, factors, backend):
     assert_same(fastpool.downsample(swapped, factors, method, backend=backend), expected)
 
 
+def test_floats_made_of_long_integers_keep_the_order_of_their_sums(backend):
+    """Sums of 64-bit integers that become floats are rounded at each step."""
+    x = np.random.default_rng(0).integers(-(2**63), 2**63 - 1, (12, 12))
+    for method in SUMS:
+        expected = fastpool.downsample(x, 3, method, dtype="float64", backend=backend)
+        found = fastpool.downsample(
+            np.asfortranarray(x), 3, method, dtype="float64", backend=backend
+        )
+        assert_same(np.ascontiguousarray(found), expected)
+
+
 @pytest.mark.parametrize("method", ["mean", "max", "median"])
 @pytest.mark.parametrize(
     "shape",

@@ -174,6 +174,12 @@ def test_medians(dtype, factors):
             check_missing(np.asarray(x, order=order), factors, "median", {})
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_blocks_of_one_cell(method):
+    for options in ({}, {"skipna": True}):
+        check_missing(cells_of("float32", (3, 21)), 1, method, options)
+
+
 @pytest.mark.parametrize("masks", ["alike", "other order"])
 def test_masks_in_other_memory(masks):
     x = cells_of("int16", (6, 9, 40))
@@ -202,6 +208,9 @@ def test_what_is_answered_in_vectors(monkeypatch):
     fastpool.maxpool2d(x, 2, backend="numba")
     fastpool.modepool2d(x.astype(int), 2, return_indices=True, backend="numba")
     assert len(seen) == len(METHODS)
+    for method in ("mean", "max"):  # rows that lie along the first axis
+        fastpool.downsample(np.asfortranarray(x), 2, method, backend="numba")
+    assert seen[len(METHODS) :] == ["avg", "max"]
 
 
 @pytest.mark.parametrize("at_the_end", [False, True])

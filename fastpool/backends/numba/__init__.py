@@ -187,7 +187,10 @@ def plan(call: Call, storages: tuple[Storage, ...]) -> Plan:
     """How to answer a call."""
     if fits_tiles(call) and (is_special(call) or lies_across(call, storages)):
         return TilePlan(call, storages)
-    parts = split_tiles(call, storages)
+    # Of extremes on a plane the rows come one after the other: 0.03 to 0.3 of the time. On a volume
+    # that takes 5 times as long, and sums 2 to 5 times.
+    on_plane = call.operation.idempotent and len(call.geometry.axes) < 3
+    parts = () if on_plane else split_tiles(call, storages)
     if parts:
         return SplitPlan(parts, storages)
     if call.division is not None:
