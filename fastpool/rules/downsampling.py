@@ -64,7 +64,8 @@ class Blocks:
         operation = self.operation
         if operation is None or operation.truth or sum(each > 1 for each in self.factors) < 2:
             return False
-        return operation.counts or self.dtype.kind not in "iub"
+        # A bool that is picked keeps its byte, which may be any.
+        return operation.counts or self.dtype.kind not in ("iu" if operation.picks_cell else "iub")
 
 
 def understood(

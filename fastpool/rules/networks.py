@@ -24,6 +24,8 @@ def network(numbers: int, ranks: Iterable[int]) -> tuple[Step, ...]:
 @lru_cache(maxsize=64)
 def _network(numbers: int, ranks: frozenset[int]) -> tuple[Step, ...]:
     """Batcher's merge exchange (Knuth, volume 3, 5.2.2)."""
+    if numbers < 2:
+        return ()
     pairs, top = [], 1 << (numbers - 1).bit_length() - 1
     p = top
     while p:
