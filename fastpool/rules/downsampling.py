@@ -64,7 +64,9 @@ class Blocks:
         operation = self.operation
         if operation is None or operation.truth or sum(each > 1 for each in self.factors) < 2:
             return False
-        if self.dtype.kind not in "iub" or operation.counts:
+        # A bool that is picked keeps its byte, which may be any.
+        exact = "iu" if operation.picks_cell else "iub"
+        if operation.counts or self.dtype.kind not in exact:
             return True
         # Sums of 64-bit integers that become floats are floats.
         return self.dtype.itemsize == 8 and self.result.kind not in "iub"

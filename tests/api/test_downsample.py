@@ -443,3 +443,24 @@ def test_xarray(boundary):
         options = {"boundary": boundary, "skipna": True, "min_count": least}
         ours = fastpool.downsample(x, (4, 3), method, **options)
         np.testing.assert_allclose(ours, skipped, rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", FEW)
+def test_blocks_of_one_cell(method, dtype, backend):
+    x = np.arange(36).reshape(2, 18).astype(dtype)
+    for options in ({}, {"nodata": 2}):
+        compare(x, 1, method, backend, **options)
+        compare(x[:1, :1], 5, method, backend, **options)
+
+
+@pytest.mark.parametrize("method", ["min", "max", "median", "mode"])
+def test_memory_does_not_change_the_byte_of_a_bool(method, backend):
+    cells = np.random.default_rng(3).integers(0, 9, (6, 8, 5)).astype(np.uint8)
+    for x in (cells, cells + 1, cells % 2 * cells):
+        x = x.view(bool)
+        expected = fastpool.downsample(x, 2, method, backend="numpy").view(np.uint8)
+        for order in ((2, 1, 0), (1, 0, 2)):
+            turned = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+            found = fastpool.downsample(turned, 2, method, backend=backend)
+            assert_same(np.ascontiguousarray(found.view(np.uint8)), expected)

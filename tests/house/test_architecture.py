@@ -19,7 +19,7 @@ ARROWS = {
     "dispatch": {"backends", "rules", "process"},
     "api": {"dispatch", "backends", "rules", "process"},
     "filters": {"api", "dispatch", "backends", "rules"},
-    "compat": {"api", "filters"},
+    "compat": {"api", "filters", "rules"},
     "interop": {"", "filters", "api", "dispatch", "backends", "rules", "process"},
     "cli": {"", "interop", "api", "dispatch", "backends", "rules", "process"},
 }
