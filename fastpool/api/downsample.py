@@ -148,7 +148,7 @@ def downsample(
         if guest is not None:
             given = factors, method, axes, boundary, skipna, nodata, min_count, dtype
             return guest.load().downsample(x, given, backend)
-    masked = isinstance(x, np.ma.MaskedArray)
+    masked = issubclass(type(x), np.ma.MaskedArray)
     inputs = _inputs(x, min_count)
     result = None if dtype is None else data_type(NAME, "dtype", dtype)
     arguments = factors, method, axes, boundary, skipna, nodata, min_count, result
@@ -197,7 +197,7 @@ def downsampled(x: Any, given: tuple[Any, ...], backend: Any) -> Any:
 
 def _inputs(x: Any, min_count: object) -> tuple[np.ndarray, ...]:
     """The array, and its mask if it has one."""
-    if not isinstance(x, np.ma.MaskedArray):
+    if not issubclass(type(x), np.ma.MaskedArray):
         return (as_array(NAME, "x", x),)
     data, mask = np.asarray(x.data), np.ma.getmask(x)
     if mask is np.ma.nomask or mask.dtype != np.bool_:  # a record's mask has fields

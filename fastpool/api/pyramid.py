@@ -94,7 +94,7 @@ def pyramid(
     if guest is not None:
         options = axes, boundary, skipna, nodata, min_count, dtype, backend
         return _of_guest(guest.load(), x, factors, levels, method, *options)
-    masked = isinstance(x, np.ma.MaskedArray)
+    masked = issubclass(type(x), np.ma.MaskedArray)
     if not masked:
         x = as_array("pyramid", "x", x)
     result = None if dtype is None else data_type("pyramid", "dtype", dtype)
