@@ -323,6 +323,8 @@ def test_no_array_is_copied_as_a_whole(method, backend):
     x = np.arange(2**23, dtype=">i2").reshape(2**8, 2**8, 2**7)
     for array in (x, x.T):
         expected = fastpool.downsample(array.astype("i2"), 4, method, backend=backend)
+        for nodata in (None, -3):  # Numba may compile
+            fastpool.downsample(array, 4, method, nodata=nodata, backend=backend)
         tracemalloc.start()
         found = fastpool.downsample(array, 4, method, nodata=-3, backend=backend)
         assert_same(fastpool.downsample(array, 4, method, backend=backend), expected)
