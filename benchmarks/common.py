@@ -286,7 +286,7 @@ def warm_image_contenders(side: int, image: str, name: str) -> dict[str, Callabl
     Raises
     ------
     NotImplementedError
-        The other cannot do it here, or this commit has no such images.
+        One of them cannot do it here, or this commit has no such images.
     """
     try:
         from fastpool.cli.bench import images, measure
@@ -295,8 +295,9 @@ def warm_image_contenders(side: int, image: str, name: str) -> dict[str, Callabl
         raise NotImplementedError(str(error)) from error
     asked = Image(shape=(side, side), **IMAGES[image])
     ready = images.prepare(asked, ("fastpool", name), measure.available_threads())
-    if name not in ready:
-        raise NotImplementedError(f"{name}: not installed, or cannot do {asked}")
+    missing = [each for each in ("fastpool", name) if each not in ready]
+    if missing:
+        raise NotImplementedError(f"{missing}: not installed, or cannot do {asked}")
     return {each: contender.call for each, contender in ready.items()}
 
 
