@@ -107,11 +107,8 @@ class Backend(Protocol):
             The compiler failed.
         """
 
-    def entry(self, plan: Plan) -> Entry | None:
-        """A plan for one thread that needs no Python, compiled; None if there is none."""
-
     def steps(self, plan: Plan, threads: int) -> tuple[Entry, ...]:
-        """The same for so many threads, as one step or two; none if there is none."""
+        """A plan for so many threads that needs no Python, compiled: one step, two, or none."""
 
     def xla_handler(self, otherwise: int) -> int | None:
         """The address of a C function that XLA calls on its own buffers; None if there is none.

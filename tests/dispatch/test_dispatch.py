@@ -56,8 +56,8 @@ class Imitation:
     def compile(self, plan, complete=False):
         self.compiled.add(plan.call.geometry.windows)
 
-    def entry(self, plan):
-        return None
+    def steps(self, plan, threads):
+        return ()
 
     def describe(self):
         return {}

@@ -229,12 +229,6 @@ def compile(plan: AnyPlan, complete: bool = False) -> None:  # noqa: A001
     cast(Plan, plan).prepare(complete)
 
 
-def entry(plan: AnyPlan) -> Entry | None:
-    """A plan for one thread that needs no Python, compiled; None if there is none."""
-    found = steps(plan, 1)
-    return found[0] if len(found) == 1 else None
-
-
 def steps(plan: AnyPlan, threads: int) -> tuple[Entry, ...]:
-    """The same for so many threads, as one step or two; none if there is none."""
+    """A plan for so many threads that needs no Python, compiled: one step, two, or none."""
     return cast(Plan, plan).steps(threads)

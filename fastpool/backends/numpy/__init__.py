@@ -90,11 +90,6 @@ def compile(plan: AnyPlan, complete: bool = False) -> None:  # noqa: A001
     """There is nothing to compile."""
 
 
-def entry(plan: AnyPlan) -> Entry | None:
-    """There is no machine code."""
-    return None
-
-
 def steps(plan: AnyPlan, threads: int) -> tuple[Entry, ...]:
     """There is no machine code."""
     return ()

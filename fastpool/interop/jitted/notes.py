@@ -90,9 +90,10 @@ def _note(
         outputs = (output,) if indices is None else (output, indices)
         backend = table.load(table.COMPILED)
         storages = tuple(map(storage_of, (*inputs, *outputs)))
-        entry = backend.entry(backend.plan(_call(constants, inputs, arguments), storages))
-        if entry is None:
+        steps = backend.steps(backend.plan(_call(constants, inputs, arguments), storages), 1)
+        if len(steps) != 1:
             return 0
+        (entry,) = steps
         numbers = entry.address, entry.table.ctypes.data, entry.scratch, entry.rows
         note = np.array([*key, *numbers, *output.shape], np.int64)
         # Another thread may have been faster, and its note be in use.
