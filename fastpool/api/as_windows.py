@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from ..rules import sums
 from ..rules.downsampling import Blocks
 from ..rules.members import DIMENSIONS
-from ..rules.operation import AVERAGE, MAXIMUM, MINIMUM, SUM, Operation
+from ..rules.operation import AVERAGE, MAXIMUM, MINIMUM, SUM
 
 
 class Pooling(NamedTuple):
@@ -56,15 +55,9 @@ def pooling_of(blocks: Blocks) -> Pooling | None:
     options: dict[str, Any] = {"ceil_mode": cut}
     if operation is AVERAGE:
         options["count_include_pad"] = False
-    if operation in (AVERAGE, SUM) and blocks.result != _default(operation, blocks.dtype):
-        options["dtype"] = blocks.result
-    return Pooling(f"{operation.name}pool{len(axes)}d", axes, kernel, options)
-
-
-def _default(operation: Operation, dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """What poolings of an array make without ``dtype=``."""
-    if dtype.kind not in "iub":
-        return dtype
-    if operation is AVERAGE:
-        return np.dtype(np.float64)
-    return np.dtype(np.uint64 if dtype.kind == "u" else np.int64)
+    name = f"{operation.name}pool{len(axes)}d"
+    if operation in (AVERAGE, SUM):
+        usual = sums.average_dtype if operation is AVERAGE else sums.sum_dtype
+        if blocks.result != usual(name, blocks.dtype, None):
+            options["dtype"] = blocks.result
+    return Pooling(name, axes, kernel, options)

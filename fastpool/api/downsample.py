@@ -15,7 +15,7 @@ from ..rules.arrays import Storage, data_type
 from ..rules.downsampling import NAME
 from ..rules.masks import as_array
 from . import guests
-from .execute import plain
+from .execute import facts_of, plain
 from .reducing import Task, planned, write
 from .types import BackendName
 
@@ -244,10 +244,8 @@ def _key(
     storages = tuple([(each.shape, each.strides, each.dtype) for each in inputs])
     if outputs is None:
         return chosen, storages, arguments, kinds
-    if any(type(each) is not np.ndarray for each in outputs):
-        return None
-    facts = tuple((each.shape, each.strides, each.dtype, each.flags.writeable) for each in outputs)
-    return chosen, storages, arguments, kinds, facts
+    facts = tuple(map(facts_of, outputs))
+    return None if None in facts else (chosen, storages, arguments, kinds, facts)
 
 
 def _understood(

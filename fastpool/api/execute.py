@@ -131,7 +131,7 @@ def execute_call(call: Call, inputs: tuple[np.ndarray, ...], out: Any, backend: 
         The arrays are not those that it was understood for.
     """
     chosen = defaults.resolve(call.name, backend)
-    key = call, chosen, tuple(map(storage_of, inputs)), _facts(out)
+    key = call, chosen, tuple(map(storage_of, inputs)), facts_of(out)
     task = _tasks.get(key)
     if task is None:
         for array, expected in zip(inputs, call.inputs, strict=True):
@@ -202,7 +202,7 @@ def _key(
         return None
     facts = None
     if out is not None:
-        facts = _facts(out)
+        facts = facts_of(out)
         if facts is None:
             return None
     x = inputs[0]
@@ -232,12 +232,12 @@ def _kind(value: object, depth: int = 0) -> Any:
     return None if None in kinds else kinds
 
 
-def _facts(out: Any) -> Hashable:
+def facts_of(out: Any) -> Hashable:
     """What must be known of `out`, but for its address; None if it is no plain array or pair."""
     if type(out) is np.ndarray:
         return out.shape, out.strides, out.dtype, out.flags.writeable
     if isinstance(out, tuple) and len(out) == 2:
-        pair = _facts(out[0]), _facts(out[1])
+        pair = facts_of(out[0]), facts_of(out[1])
         return None if None in pair else pair
     return None
 

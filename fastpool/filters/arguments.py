@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..rules.arguments import MOST_AXES, Integers, check_choice, entries, integer, shown
-from ..rules.arrays import check_dtype
+from ..rules.arrays import check_dtype, limits
 from ..rules.masks import as_array
 from .borders import Window
 
@@ -142,11 +142,3 @@ def read_fill(function: str, cval: object, dtype: np.dtype[Any]) -> Any:
     if -1 < number < 0:
         return dtype.type(0)
     return -math.inf if number < least else math.inf
-
-
-def limits(dtype: np.dtype[Any]) -> tuple[int, int]:
-    """The least and the largest value of a dtype of integers or bools."""
-    if dtype.kind == "b":
-        return 0, 1
-    info = np.iinfo(dtype)
-    return int(info.min), int(info.max)

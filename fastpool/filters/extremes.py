@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, DTypeLike
 from ..api import extremes
 from ..api.types import BackendName, Entries
 from ..dispatch import defaults
-from ..rules.arrays import check_dtype
+from ..rules.arrays import check_dtype, limits
 from . import documents, guests
-from .arguments import WrongShape, limits, read_array, read_axes, read_fill, read_windows
+from .arguments import WrongShape, read_array, read_axes, read_fill, read_windows
 from .borders import Rims, Window
 from .footprints import boxes, read_footprint
 from .outputs import Output, result_dtype

@@ -176,3 +176,11 @@ def _overlaps_itself(array: np.ndarray) -> bool:
                 return True
             reach = stride * (length - 1) + reach
     return False
+
+
+def limits(dtype: np.dtype[Any]) -> tuple[int, int]:
+    """The least and the largest value of a dtype of integers or bools."""
+    if dtype.kind == "b":
+        return 0, 1
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)

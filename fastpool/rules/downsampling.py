@@ -212,10 +212,7 @@ def _nodata(value: Any, dtype: np.dtype[Any]) -> tuple[int | float | bool | None
         if not number.is_integer():
             raise _no_room(value, dtype)
         number = int(number)
-    if dtype.kind == "b":
-        low, high = 0, 1
-    else:
-        low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    low, high = arrays.limits(dtype)
     if not low <= number <= high:
         raise _no_room(value, dtype)
     return (bool(number) if dtype.kind == "b" else number), False
@@ -226,8 +223,8 @@ def _check_fill(number: int | float | bool, result: np.dtype[Any]) -> None:
     if result.kind == "b":
         return
     if result.kind in "iu":
-        limits = np.iinfo(result)
-        fits = int(limits.min) <= number <= int(limits.max)
+        low, high = arrays.limits(result)
+        fits = low <= number <= high
     else:
         with np.errstate(over="ignore"):
             fits = math.isinf(number) or not math.isinf(float(result.type(number)))
