@@ -205,15 +205,15 @@ def test_a_note_that_is_in_use_stays(monkeypatch):
     note = constants, (x,), arguments, fastpool.maxpool2d(x, 2, 1), None, (1, 2, 3)
     monkeypatch.setattr(notes, "_notes", {})
     backend = table.load("numba")
-    entry, places = backend.entry, []
+    steps, places = backend.steps, []
 
     def interrupted(*arguments):
         if not places:
             places.append(None)
             places.append(notes._note(*note))
-        return entry(*arguments)
+        return steps(*arguments)
 
-    monkeypatch.setattr(backend, "entry", interrupted)
+    monkeypatch.setattr(backend, "steps", interrupted)
     assert notes._note(*note) == places[1]
 
 
