@@ -3,6 +3,8 @@
 pyright reads this file, and nothing runs it; for mypy, as configured, types of guests are any.
 """
 
+# pyright: reportMissingImports=true
+
 from __future__ import annotations
 
 from typing import Any
