@@ -69,6 +69,8 @@ class Service(NamedTuple):
         How many cells each array has that comes in.
     results : tuple of int
         The same of those that are filled, the first of which is the output.
+    sizes : tuple of int
+        How many bytes these have.
     steps : tuple of Entry
         What fills them, one or two; none if that is the part of Python.
     x : int
@@ -79,6 +81,7 @@ class Service(NamedTuple):
 
     operands: tuple[int, ...]
     results: tuple[int, ...]
+    sizes: tuple[int, ...]
     steps: tuple[Entry, ...]
     x: int = 0
     indices: int = -1

@@ -7,6 +7,7 @@ import struct
 from functools import cache
 from typing import Any, NamedTuple
 
+from .huge_pages import madvise
 from .underflow import environment_functions
 
 
@@ -19,6 +20,7 @@ class Addresses(NamedTuple):
     fegetenv: int
     fesetenv: int
     default_environment: int  # what the last one takes to compute as IEEE 754 says
+    madvise: int  # 0 where there is none
 
 
 @cache
@@ -34,7 +36,9 @@ def addresses() -> Addresses | None:
     except (AttributeError, OSError, TypeError):
         return None
     malloc, free, sched_yield, fegetenv, fesetenv = map(_address, functions)
-    return Addresses(malloc, free, sched_yield, fegetenv, fesetenv, default)
+    advise = madvise()
+    advised = 0 if advise is None else _address(advise)
+    return Addresses(malloc, free, sched_yield, fegetenv, fesetenv, default, advised)
 
 
 def _address(function: Any) -> int:

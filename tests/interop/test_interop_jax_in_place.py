@@ -1,6 +1,7 @@
 """Kernels that XLA calls on its own arrays: fastpool's bits, without Python if that can be."""
 
 import ctypes
+from contextlib import contextmanager
 
 import numpy as np
 import process
@@ -11,6 +12,7 @@ import fastpool
 from fastpool.backends.protocol import Service
 from fastpool.cli import check
 from fastpool.dispatch import economy, table
+from fastpool.process.huge_pages import ADVICE, PAGE
 
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
@@ -165,9 +167,21 @@ def test_bad_indices_are_errors_that_name_the_first():
         scatter(codes, gradient).block_until_ready()
 
 
+@contextmanager
+def changed(place, function):
+    """Compiled code calls another function in the place of one of C's library."""
+    from fastpool.backends.numba import services
+
+    slots = services._slots[-1]
+    kept, slots[place] = slots[place], ctypes.cast(function, ctypes.c_void_p).value
+    try:
+        yield
+    finally:
+        slots[place] = kept
+
+
 def test_without_memory_python_answers(seen):
     """Which has other ways to get some, or raises MemoryError."""
-    from fastpool.backends.numba import services
     from fastpool.backends.numba.kernels import xla
 
     asked = []
@@ -176,12 +190,8 @@ def test_without_memory_python_answers(seen):
     pool = jax.jit(lambda x: max_pool2d(x, 3, 2, 1))
     pool(x).block_until_ready()
     assert seen == []
-    slots = services._slots[-1]
-    malloc, slots[xla.MALLOC] = slots[xla.MALLOC], ctypes.cast(none, ctypes.c_void_p).value
-    try:
+    with changed(xla.MALLOC, none):
         assert_same(np.asarray(pool(x)), fastpool.maxpool2d(x, 3, 2, 1))
-    finally:
-        slots[xla.MALLOC] = malloc
     assert seen == ["max_pool2d"]
     assert asked
 
@@ -268,11 +278,71 @@ def test_many_services(no_python):
     expected = fastpool.maxpool2d(x, 2, 2)
     assert_same(np.asarray(pool(x)), expected)
     for key in range(-700, 700):
-        backend.serve(key << 20, Service((1,), (1,), ()))
+        backend.serve(key << 20, Service((1,), (1,), (4,), ()))
     assert_same(np.asarray(pool(x)), expected)
     other = jax.jit(lambda x: max_pool2d(x, 3, 2))
     assert_same(np.asarray(other(x)), fastpool.maxpool2d(x, 3, 2))
     assert no_python == []
+
+
+def test_huge_pages(no_python):
+    """The system is asked for them for large arrays that are filled, and for no other memory."""
+    from fastpool.backends.numba.kernels import xla
+
+    asked = []
+    advice = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int)
+    advise = advice(lambda *arguments: asked.append(arguments) or 0)
+    small, large = values((1, 2, 1024, 1024)), values((1, 4, 2048, 1024))
+    pool = jax.jit(lambda x: max_pool2d(x, 2, 2))
+    spread = jax.jit(lambda x: jax.vjp(lambda x: avg_pool2d(x, 3, 2, 1), x)[1](x[..., ::2, ::2])[0])
+    jax.block_until_ready((pool(small), pool(large), spread(large)))
+    with changed(xla.ADVISE, advise):
+        jax.block_until_ready(pool(small))
+        assert asked == []
+        arrays = [jax.block_until_ready(each(large)) for each in (pool, spread)]
+    for array, (first, size, what) in zip(arrays, asked, strict=True):
+        begin = array.unsafe_buffer_pointer()
+        assert begin <= first < first + size <= begin + array.nbytes
+        assert first % PAGE == size % PAGE == 0
+        assert size > array.nbytes - 2 * PAGE
+        assert what == ADVICE
+    assert no_python == []
+
+
+def test_the_process_ends_while_xla_works():
+    """Kernels on several threads, and indices that Python makes: nobody waits for ever."""
+    code = """
+    import numpy as np
+    import jax, fastpool
+
+    fastpool.set_default_backend("numba")
+    x = np.random.default_rng(0).standard_normal((8, 16, 256, 256), np.float32)
+    pool = jax.jit(lambda x: fastpool.maxpool2d(x, 2, return_indices=True))
+    route = jax.jit(lambda x, i: fastpool.maxpool2d_backward(x[..., ::2, ::2], i, x.shape, 2))
+    jax.block_until_ready(route(x, pool(x)[1]))
+    for _ in range(8):
+        route(x, pool(x)[1])
+    """
+    process.run(code, NPROC="3", timeout=120)
+
+
+def test_the_gate():
+    """Who comes is counted and leaves again; who comes when it is closed is told so."""
+    from fastpool.backends.numba import services
+    from fastpool.backends.numba.kernels import xla
+
+    x = values((4, 16, 62, 40))
+    pool = jax.jit(lambda x: fastpool.maxpool2d(x, 3, 2, 1, return_indices=True))
+    expected = [np.asarray(each) for each in pool(x)]
+    services._close()
+    try:
+        assert services._gate[xla.INSIDE] == 0
+        with pytest.raises(ERRORS, match="fastpool: Python is about to end"):
+            jax.block_until_ready(pool(x))
+    finally:
+        services._gate[xla.CLOSED] = 0
+    for found, each in zip(pool(x), expected, strict=True):
+        assert_same(np.asarray(found), each)
 
 
 def test_many_launches_at_once():

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 from fastpool.interop import torch as adapter  # noqa: E402  (it needs PyTorch)
 from fastpool.interop.torch import derivatives  # noqa: E402
+from fastpool.process import huge_pages  # noqa: E402
 
 X = torch.randn(1, 2, 6, 6, generator=torch.Generator().manual_seed(0))
 
@@ -167,3 +168,20 @@ def test_compilers_follow_operators(name):
     (compiled(first) ** 2).sum().backward()
     (pool(second, 3, 2, 1) ** 2).sum().backward()
     assert torch.equal(first.grad, second.grad)
+
+
+def test_huge_pages(monkeypatch):
+    """The system is asked for them for large new tensors, and for no other memory."""
+    asked = []
+    advise = lambda *arguments: asked.append(arguments[0].value)  # noqa: E731
+    monkeypatch.setattr(huge_pages, "madvise", lambda: advise)
+    small, large = torch.rand(1, 2, 512, 512), torch.rand(1, 4, 2048, 1024, requires_grad=True)
+    adapter.max_pool2d(small, 2)
+    assert asked == []
+    output, indices = adapter.max_pool2d(large, 2, return_indices=True)
+    (gradient,) = torch.autograd.grad(output.sum(), large)
+    made = output, indices, gradient, adapter.avg_pool2d(large.detach(), 2)
+    for begin in (tensor.data_ptr() for tensor in made):
+        assert any(begin <= first < begin + huge_pages.PAGE for first in asked)
+    begin = large.data_ptr()
+    assert not any(begin <= first < begin + large.nbytes for first in asked)

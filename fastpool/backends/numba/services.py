@@ -7,7 +7,11 @@ one stays.
 
 from __future__ import annotations
 
+import atexit
+import ctypes
+import os
 import threading
+import time
 
 import numpy as np
 
@@ -21,6 +25,8 @@ _changing = forks.wait_for(threading.Lock())
 _services: dict[int, Service] = {}
 _records: dict[int, np.ndarray] = {}  # by their addresses; compiled code may read any of them
 _slots: list[np.ndarray] = []  # the last one is in use
+_gate = np.zeros(3, np.int64)
+_ENDING = ctypes.create_string_buffer(b"fastpool: Python is about to end")
 
 
 def xla_handler(otherwise: int) -> int | None:
@@ -34,10 +40,31 @@ def xla_handler(otherwise: int) -> int | None:
             slots[: xla.PLACES] = (
                 otherwise, functions.malloc, functions.free, functions.sched_yield,
                 functions.fegetenv, functions.fesetenv, functions.default_environment,
-                address(xla.lend_a_hand), _FIRST - 1,
+                address(xla.lend_a_hand), functions.madvise, _gate.ctypes.data,
+                _FIRST - 1,
             )  # fmt: skip
+            _gate[xla.TEXT] = ctypes.addressof(_ENDING)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=_empty)
+            atexit.register(_close)
             _use(slots)
     return address(xla.answer)
+
+
+def _close() -> None:
+    """Let nobody in any more, and wait until all have left.
+
+    A thread that came for Python after its end would be ended itself, and XLA would wait for it.
+    """
+    _gate[xla.CLOSED] = 1
+    time.sleep(0.001)  # until all threads see that
+    while _gate[xla.INSIDE]:
+        time.sleep(0.001)
+
+
+def _empty() -> None:
+    """Forget threads that this forked process does not have."""
+    _gate[xla.INSIDE] = 0
 
 
 def serve(key: int, service: Service) -> None:
@@ -65,7 +92,7 @@ def serve(key: int, service: Service) -> None:
 
 def _record(key: int, service: Service) -> np.ndarray:
     """What compiled code reads of a service."""
-    operands, results, steps, x, indices = service
+    operands, results, sizes, steps, x, indices = service
     kernels = []
     for entry in steps:
         where = entry.address, entry.table.ctypes.data
@@ -73,7 +100,7 @@ def _record(key: int, service: Service) -> np.ndarray:
     kernels += [0] * (xla.CELLS - xla.FIRST - len(kernels))
     passed = steps[0].passed if steps else 0
     numbers = key, x, indices, len(operands), len(results), passed, *kernels
-    return np.array((*numbers, *operands, *results), np.int64)
+    return np.array((*numbers, *operands, *results, *sizes), np.int64)
 
 
 def _written(slots: np.ndarray, record: np.ndarray) -> tuple[int, int]:

@@ -143,10 +143,13 @@ def _start_service(key: int, operation: Operation) -> None:
         tuple(math.prod(shape) for shape, _ in types)
         for types in (operation.operands, operation.results)
     )
+    sizes = tuple(
+        cells * dtype.itemsize for cells, (_, dtype) in zip(results, operation.results, strict=True)
+    )
     # Codes that come in stand first, and those that are made last.
     many = len(operands)
     indices = many + 1 if len(results) == 2 else 0 if many == 2 else -1
-    backend.serve(key, Service(operands, results, steps, many - 1, indices))
+    backend.serve(key, Service(operands, results, sizes, steps, many - 1, indices))
 
 
 def _storages(call: Call, operation: Operation) -> tuple[Storage, ...]:

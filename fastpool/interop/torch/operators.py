@@ -11,7 +11,7 @@ from ...api import norms
 from ...rules.indices import gather as gathered
 from . import calls
 from .calls import MEMBERS, Member, as_rules, output_of
-from .tensors import as_array, empty, index_type, is_channels_last, quotient_type, readable
+from .tensors import as_array, empty, index_type, is_channels_last, new, quotient_type, readable
 
 
 def _operator(name: str, arguments: str, results: str = "Tensor") -> Any:
@@ -92,7 +92,7 @@ def _pool(member: Member) -> Any:
         array = as_array(input, last)
         wanted = as_rules(rules), None, last
         call, shape = calls.forward(member.name, input.shape, array.dtype, *wanted)
-        output = empty(shape, _result_type(member, input), input.device, last)
+        output = new(shape, _result_type(member, input), input.device, last)
         calls.run(call, (array,), as_array(output, last))
         return output
 
@@ -119,8 +119,8 @@ def _picking(member: Member) -> Picking:
         array = as_array(input, last)
         wanted = as_rules(rules), window, last
         call, shape = calls.forward(member.name, input.shape, array.dtype, *wanted)
-        output = empty(shape, input.dtype, input.device, last)
-        indices = empty(shape, index_type(rules[0], window), input.device, last)
+        output = new(shape, input.dtype, input.device, last)
+        indices = new(shape, index_type(rules[0], window), input.device, last)
         calls.run(call, (array,), (as_array(output, last), as_array(indices, last)))
         return output, indices
 
@@ -147,7 +147,7 @@ def _routing(member: Member) -> Routing:
     ) -> torch.Tensor:
         *coded, last = rest
         rules, window = split(member, coded)
-        result = empty(input_shape, grad_output.dtype, grad_output.device, last)
+        result = new(input_shape, grad_output.dtype, grad_output.device, last)
         out = as_array(result, last)
         gradient = as_array(readable(grad_output, last), last)
         codes = as_array(indices, last)
@@ -164,7 +164,7 @@ def _routing(member: Member) -> Routing:
         array = as_array(cells)
         wanted = as_rules(rules), window, False
         call, _ = calls.forward(member.name, cells.shape, array.dtype, *wanted)
-        result = empty(indices.shape, cells.dtype, cells.device, False)
+        result = new(indices.shape, cells.dtype, cells.device, False)
         as_array(result)[...] = gathered(array, as_array(indices), call.geometry, window)
         return result
 
@@ -186,7 +186,7 @@ def _averaging(member: Member) -> Averaging:
     )
     def spread(grad_output: torch.Tensor, input_shape: Sequence[int], *rest: Any) -> torch.Tensor:
         *rules, last = rest
-        result = empty(input_shape, grad_output.dtype, grad_output.device, last)
+        result = new(input_shape, grad_output.dtype, grad_output.device, last)
         out = as_array(result, last)
         gradient = as_array(readable(grad_output, last), last)
         call = calls.backward(
@@ -221,7 +221,7 @@ def _unpooling(axes: int) -> Any:
         codes = as_array(readable(indices, last), last)
         facts = (tuple(indices.shape), codes.dtype), as_rules(rules), last
         call, shape = calls.unpool(axes, input.shape, values.dtype, *facts)
-        result = empty(shape, input.dtype, input.device, last)
+        result = new(shape, input.dtype, input.device, last)
         calls.run(call, (values, codes), as_array(result, last))
         return result
 
@@ -258,7 +258,7 @@ def _norm(axes: int) -> Norm:
         last = is_channels_last(input, axes)
         array = as_array(input, last)
         shape = calls.norm(axes, input.shape, array.dtype, as_rules(rules))
-        output = empty(shape, quotient_type(input.dtype), input.device, last)
+        output = new(shape, quotient_type(input.dtype), input.device, last)
         with calls.threads():
             forward(array, norm_type, *rules, layout=layouts[last], out=as_array(output, last))
         return output
@@ -272,7 +272,7 @@ def _norm(axes: int) -> Norm:
     ) -> torch.Tensor:
         last = is_channels_last(input, axes)
         given, array = as_array(readable(grad_output, last), last), as_array(input, last)
-        result = empty(input.shape, grad_output.dtype, input.device, last)
+        result = new(input.shape, grad_output.dtype, input.device, last)
         out = as_array(result, last)
         with calls.threads():
             backward(given, array, norm_type, *rules, layout=layouts[last], out=out)

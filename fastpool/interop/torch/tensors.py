@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...process import huge_pages
 from ...rules.arrays import DTYPES, is_bfloat16
 
 # By the number of a tensor's axes: PyTorch's name of channels-last, which it lacks for three axes,
@@ -46,6 +47,13 @@ def empty(shape: Sequence[int], dtype: Any, device: Any, channels_last: bool) ->
     return torch.empty(shape, dtype=dtype, device=device, memory_format=form)
 
 
+def new(shape: Sequence[int], dtype: Any, device: Any, channels_last: bool) -> torch.Tensor:
+    """`empty` with memory, in huge pages if it is large."""
+    tensor = empty(shape, dtype, device, channels_last)
+    huge_pages.ask(tensor.data_ptr(), tensor.nbytes)
+    return tensor
+
+
 def readable(gradient: torch.Tensor, channels_last: bool) -> torch.Tensor:
     """A gradient in a memory format: itself, or a copy if its cells are not side by side.
 
@@ -53,7 +61,7 @@ def readable(gradient: torch.Tensor, channels_last: bool) -> torch.Tensor:
     """
     if gradient.stride(1 if channels_last else -1) == 1:
         return gradient
-    copy = empty(gradient.shape, gradient.dtype, gradient.device, channels_last)
+    copy = new(gradient.shape, gradient.dtype, gradient.device, channels_last)
     return copy.copy_(gradient)
 
 

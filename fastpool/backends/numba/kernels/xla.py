@@ -14,6 +14,9 @@ disk.
 Ranges of rows are done by whoever comes first: the thread that was called, and tasks that it gives
 to XLA's own threads. It waits for no task that has not begun: all of XLA's threads may be here at
 once, or busy for long. Whoever leaves a launch last frees its *state*.
+
+A program may end while XLA's threads are still at work. Then Python is no more, nor are the records
+that it keeps. So whoever comes in is counted at the *gate*, which is closed before Python ends.
 """
 
 from __future__ import annotations
@@ -21,17 +24,19 @@ from __future__ import annotations
 from numba import types
 from numba.core import cgutils
 
+from ....process.huge_pages import ADVICE, LARGE, PAGE
 from ..compile.jit import inlined
 from ..compile.signature import WALK, Signature, kernel
+from ..vectors.atomics import added, lowered, seen, shown
 from ..vectors.memory import integers_at
 from ..vectors.types import INT64, operation
 
 # The oldest version of the interface that has all that is read here.
 MAJOR, MINOR = 0, 1
 
-# What XLA calls, a task of it, and functions of C's library with one argument.
+# What XLA calls, a task of it, and functions of C's library with one argument, and with three.
 FRAME, TASK = Signature("frame"), Signature("state")
-ONE = Signature("first")
+ONE, THREE = Signature("first"), Signature("first second third")
 PUBLISH = Signature("place number")
 
 # Of a frame and what it points to: places of 64 bits.
@@ -41,13 +46,17 @@ NAMED = 5
 DATA, RANK, SIZES = 3, 4, 5  # of an array
 METADATA, EXECUTE, SCALAR = 1, 3, 3
 HALF = 2**32 - 1  # of 64 bits: an enumeration has 32
-# Functions of the interface.
-DESTROY, SCHEDULE, COUNT_THREADS = 8, 17, 18
+# Functions of the interface, and an error's code.
+MAKE_ERROR, DESTROY, SCHEDULE, COUNT_THREADS = 6, 8, 17, 18
+ABORTED = 10
 API_BYTES = 19 * 8  # that have these; older ones cannot say how many threads there are
 
 # The slots; addresses of records, or 0, stand from PLACES on, in 2**n places.
-OTHERWISE, MALLOC, FREE, YIELD, SAVE, RESTORE, GRADUAL, HELP, MASK, PLACES = range(10)
-# A record, with two steps, each of some numbers; the cells of all arrays stand behind it.
+OTHERWISE, MALLOC, FREE, YIELD, SAVE, RESTORE, GRADUAL, HELP, ADVISE, GATE, MASK, PLACES = range(12)
+# The gate: calls and tasks that are inside, whether it is closed, and what is said then.
+INSIDE, CLOSED, TEXT = 0, 1, 2
+# A record, with two steps, each of some numbers; behind it stand the cells of all arrays, and the
+# bytes of those that are filled.
 KEY, X, INDICES, OPERANDS, OUTPUTS, PASSED, FIRST, SECOND, CELLS = 0, 1, 2, 3, 4, 5, 6, 11, 16
 KERNEL, TABLE, SCRATCH, ROWS, RANGES = range(5)
 # The state of a launch; behind it the seats of threads, with what each of them needs.
@@ -72,49 +81,6 @@ def home(typing):
 
 
 @operation
-def added(typing, address, number):
-    """Add to what stands at an address, which other threads change too; what stood there."""
-
-    def generate(context, builder, signature, arguments):
-        place = builder.inttoptr(arguments[0], INT64.as_pointer())
-        return builder.atomic_rmw("add", place, arguments[1], "seq_cst")
-
-    return types.int64(types.int64, types.int64), generate
-
-
-@operation
-def lowered(typing, address, number):
-    """Make what stands at an address the number, if that is less; -1 is more than all others."""
-
-    def generate(context, builder, signature, arguments):
-        place = builder.inttoptr(arguments[0], INT64.as_pointer())
-        return builder.atomic_rmw("umin", place, arguments[1], "seq_cst")
-
-    return types.int64(types.int64, types.int64), generate
-
-
-@operation
-def seen(typing, address):
-    """What stands at an address, with all that was written before."""
-
-    def generate(context, builder, signature, arguments):
-        place = builder.inttoptr(arguments[0], INT64.as_pointer())
-        return builder.load_atomic(place, "acquire", 8)
-
-    return types.int64(types.int64), generate
-
-
-@operation
-def _shown(typing, address, number):
-    def generate(context, builder, signature, arguments):
-        place = builder.inttoptr(arguments[0], INT64.as_pointer())
-        builder.store_atomic(arguments[1], place, "release", 8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), generate
-
-
-@operation
 def address_of(typing, numbers):
     """The address of a launch's own numbers."""
     return types.int64(numbers), lambda context, builder, _, given: builder.ptrtoint(
@@ -133,13 +99,13 @@ def some_words(typing):
     return kind(), generate
 
 
-call, one, walk = FRAME.call, ONE.call, WALK.call
+call, one, three, walk = FRAME.call, ONE.call, THREE.call, WALK.call
 
 
 @kernel(PUBLISH)
 def publish(place, number):
     """Write a number at an address: who sees it there sees all that was written before."""
-    _shown(place, number)
+    shown(place, number)
     return 0
 
 
@@ -161,6 +127,24 @@ def answer(frame):
     if words[STAGE] & HALF != EXECUTE:
         return 0
     slots = seen(home())
+    gate = integers_at(slots)[GATE]
+    added(gate + 8 * INSIDE, 1)
+    error = _refused(words, gate) if seen(gate + 8 * CLOSED) else _answered(words, frame, slots)
+    added(gate + 8 * INSIDE, -1)
+    return error
+
+
+@inlined
+def _refused(words, gate):
+    """The address of an error."""
+    api, asked = integers_at(words[API]), some_words()
+    asked[0], asked[1], asked[2], asked[3] = 32, 0, integers_at(gate)[TEXT], ABORTED
+    return one(api[MAKE_ERROR], (address_of(asked),))
+
+
+@inlined
+def _answered(words, frame, slots):
+    """`answer`, to a call that is inside."""
     record = _record_of(slots, _key_of(words))
     result = NO_MEMORY
     if record != 0 and _fits(words, integers_at(record)):
@@ -223,7 +207,10 @@ def _array(words, operands, number):
 def _run(words, slots, record):
     """Run the steps; the least result of a kernel, or NO_MEMORY."""
     numbers, known = integers_at(slots), integers_at(record)
-    operands = known[OPERANDS]
+    operands, outputs = known[OPERANDS], known[OUTPUTS]
+    for number in range(operands, operands + outputs):
+        memory = integers_at(_array(words, operands, number))[DATA]
+        _ask_for_huge_pages(numbers[ADVISE], memory, known[CELLS + outputs + number])
     x = integers_at(_array(words, operands, known[X]))[DATA]
     output = integers_at(_array(words, operands, operands))[DATA]
     places = output  # which a kernel without indices does not use
@@ -234,11 +221,20 @@ def _run(words, slots, record):
     passed = one(numbers[MALLOC], (known[PASSED],))
     if passed == 0:
         return NO_MEMORY
+    _ask_for_huge_pages(numbers[ADVISE], passed, known[PASSED])
     result = _launch(words, slots, record + 8 * FIRST, x, passed, passed)
     if result == -1:
         result = _launch(words, slots, record + 8 * SECOND, passed, output, output)
     one(numbers[FREE], (passed,))
     return result
+
+
+@inlined
+def _ask_for_huge_pages(advise, address, size):
+    """`huge_pages.ask`."""
+    if advise != 0 and size >= LARGE:
+        first, stop = (address + PAGE - 1) // PAGE * PAGE, (address + size) // PAGE * PAGE
+        three(advise, (first, stop - first, ADVICE))
 
 
 @inlined
@@ -258,7 +254,9 @@ def _launch(words, slots, step, x, output, places):
     state[SLOTS], state[STEP], state[PARTS], state[SEAT_BYTES] = slots, step, ranges, seat_bytes
     state[XS], state[YS], state[PLACES_AT] = x, output, places
     for _ in range(seats - 1):
+        added(numbers[GATE] + 8 * INSIDE, 1)
         if not _given(words, numbers[HELP], memory):
+            added(numbers[GATE] + 8 * INSIDE, -1)
             added(memory + 8 * USERS, -1)
     _do_ranges(memory)
     while seen(memory + 8 * DONE) < ranges:
@@ -302,8 +300,10 @@ def _done(api, error):
 @kernel(TASK)
 def lend_a_hand(state):
     """Do what is left of a launch: a task of XLA's threads."""
+    gate = integers_at(integers_at(state)[SLOTS])[GATE]
     _do_ranges(state)
     _leave(state)
+    added(gate + 8 * INSIDE, -1)
     return 0
 
 
