@@ -484,6 +484,31 @@ class TestJax:
         assert found.shape == output.shape
         assert np.asarray(found)[at] == np.asarray(loss(as_jax(ones)))
 
+    @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+    @pytest.mark.parametrize("name", ["maxunpool2d", "maxpool2d_backward"])
+    def test_gradient_through_vmap(self, name, layout):
+        """Of values that all indices share, and of indices that all values share."""
+        x = RNG.standard_normal((3, 6, 6, 6)).astype(np.float32)
+        values, indices = fastpool.maxpool2d(x, 2, return_indices=True, layout=layout)
+        rest = ((6, 6, 6), 2) if "backward" in name else (2,)
+        weights = as_jax(RNG.integers(-9, 9, x.shape).astype(np.float32))
+
+        def route(values, indices):
+            return getattr(fastpool, name)(values, indices, *rest, layout=layout)
+
+        def one(values, indices, weights):
+            return (route(values, indices) * weights).sum()
+
+        weights = weights[(slice(None), *map(slice, route(values[0], indices[0]).shape))]
+        parts = zip(indices, weights, strict=True)
+        right = sum(jax.grad(one)(as_jax(values[0]), *each) for each in parts)
+        shared = lambda v: jax.vmap(one, (None, 0, 0))(v, indices, weights).sum()  # noqa: E731
+        np.testing.assert_allclose(jax.grad(shared)(as_jax(values[0])), right, rtol=1e-6)
+        parts = zip(as_jax(values), weights, strict=True)
+        right = [jax.grad(one)(value, indices[0], weight) for value, weight in parts]
+        each = lambda v: jax.vmap(one, (0, None, 0))(v, indices[0], weights).sum()  # noqa: E731
+        np.testing.assert_allclose(jax.grad(each)(as_jax(values)), right, rtol=1e-6)
+
     def test_gradient_of_the_gradient(self):
         given = case("maxpool2d_backward")
         values, indices = given.inputs

@@ -167,6 +167,34 @@ def test_bad_indices_are_errors_that_name_the_first():
         scatter(codes, gradient).block_until_ready()
 
 
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("index_format", ["flat", "window"])
+@pytest.mark.parametrize("rules", [(3, 2, 1), (2, 2, 0), ((3, 2), 2, (1, 0), 2)], ids=str)
+def test_indices_without_python(no_python, layout, index_format, rules):
+    """They come out, and gradients and values follow them."""
+    x, options = values((2, 3, 9, 8)), {"layout": layout, "index_format": index_format}
+    pool = lambda x: fastpool.maxpool2d(x, *rules, return_indices=True, **options)  # noqa: E731
+    route = lambda g, i: fastpool.maxpool2d_backward(g, i, x.shape, *rules, **options)  # noqa: E731
+    sizes = x.shape[2:] if layout == "NCHW" else x.shape[1:3]
+    unpool = lambda y, i: fastpool.maxunpool2d(y, i, *rules[:3], sizes, **options)  # noqa: E731
+    output, indices = pool(x)
+    found = jax.jit(pool)(x)
+    assert_same(np.asarray(found[0]), output)
+    assert_same(np.asarray(found[1]), indices.astype(found[1].dtype))
+    assert found[1].dtype == (np.int32 if index_format == "flat" else np.uint8)
+    gradient = values(output.shape, style="random", seed=1)
+    for function in [route, unpool][: 2 if len(rules) < 4 else 1]:
+        made = jax.jit(function)(gradient, found[1])
+        assert_same(np.asarray(made), function(gradient, indices))
+    bad = np.asarray(found[1]).copy()
+    bad[1, 0, 2, 1] = 200
+    with pytest.raises(
+        ERRORS, match=r"IndexError: maxpool2d_backward: indices\[1, 0, 2, 1\] = 200"
+    ):
+        jax.jit(route)(gradient, bad).block_until_ready()
+    assert len(no_python) == 0  # it was not called to the end
+
+
 @contextmanager
 def changed(place, function):
     """Compiled code calls another function in the place of one of C's library."""

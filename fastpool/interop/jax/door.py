@@ -24,14 +24,13 @@ from .filters import filtered as filtered
 from .filters import host as host
 from .functional import float_dtype, integer_dtype
 from .host import Pooling
-from .indices import codes_p, flat_p, index_type, unpool_p
+from .indices import flat_indices, index_type, route_p
 from .primitives import (
     average_p,
     norm_gradient_p,
     norm_p,
     pool_p,
     pool_with_codes_p,
-    scatter_p,
     spread_p,
 )
 
@@ -75,7 +74,7 @@ def _pick(function: Function, given: tuple[Any, ...], arguments: Any, backend: s
         index_type(call)
     output, codes = pool_with_codes_p.bind(*given, pooling=pooling)
     if not call.window:
-        (codes,) = flat_p.bind(codes, pooling=pooling)
+        codes = flat_indices(codes, pooling)
     return PoolResult(output, codes)
 
 
@@ -92,14 +91,7 @@ def _follow(function: Function, given: tuple[Any, ...], arguments: Any, backend:
     """Gradients, or values, go where indices say."""
     values, indices = given
     call = understand(function, given, arguments)
-    if function.part == "unpool":
-        return unpool_p.bind(indices, values, pooling=_static(call, backend))[0]
-    forward = replace(FUNCTIONS[function.name.removesuffix("_backward")], name=function.name)
-    if not (call.window and indices.dtype == window_dtype(call.geometry.kernel)):
-        check_taps(call.name, call.geometry.kernel, "window")
-        (indices,) = codes_p.bind(indices, pooling=_static(call, backend))
-    coded = _coded(replace(call, function=forward))
-    return scatter_p.bind(indices, values, pooling=_static(coded, backend))[0]
+    return route_p.bind(indices, values, pooling=_static(call, backend))[0]
 
 
 def _average(function: Function, given: tuple[Any, ...], arguments: Any, backend: str) -> Any:

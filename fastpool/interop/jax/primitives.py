@@ -149,6 +149,13 @@ def _differentiate(primals: Any, tangents: Any, *, pooling: Pooling) -> Any:
     return outputs[:1], tangents[:1]
 
 
+def summed(gradient: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """The gradient of an array of another shape, whose axes of length 1 stood for more."""
+    pairs = enumerate(zip(gradient.shape, shape, strict=True))
+    repeated = tuple(axis for axis, (many, one) in pairs if many != one)
+    return jnp.sum(gradient, repeated, keepdims=True) if repeated else gradient
+
+
 def _define_derivatives(
     primitive: Primitive, transposed: Primitive, formula: Callable[..., Any] | None = None
 ) -> None:
@@ -173,9 +180,7 @@ def _define_derivatives(
         if type(cotangent) is ad.Zero:
             return None, ad.Zero(operand.aval)
         (result,) = transposed.bind(codes, cotangent, pooling=pooling)
-        pairs = enumerate(zip(result.shape, operand.aval.shape, strict=True))
-        repeated = tuple(axis for axis, (many, one) in pairs if many != one)
-        return None, jnp.sum(result, repeated, keepdims=True) if repeated else result
+        return None, summed(result, operand.aval.shape)
 
     ad.primitive_jvps[primitive] = differentiate
     ad.primitive_transposes[primitive] = transpose
