@@ -93,8 +93,10 @@ class ScatterPlan(Plan):
         (x, codes), (output,) = inputs, written
         threads = thread_count(self._setup.work)
         offender = run(self._launched(threads, False), x, output, codes)
-        if offender >= 0:  # which need not be the first: the slower kernel finds it
-            return run(self._launched(threads, True), x, output, codes)
+        if offender >= 0:  # which need not be bad, nor the first: the exact kernel knows
+            offender = run(self._launched(threads, True), x, output, codes)
+            if offender >= 0:
+                return offender
         if copied:
             self._arrays.put_back(written, outputs)
         return None

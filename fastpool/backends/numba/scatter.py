@@ -16,7 +16,7 @@ from .compile.launch import SPREAD, Launch
 from .kernels.gather import gather_rows
 from .kernels.indices import LANES
 from .kernels.pull import pull_planes
-from .kernels.scatter import scatter_any, scatter_volumes
+from .kernels.scatter import scatter_any, scatter_flat, scatter_volumes
 from .kernels.streams import CHUNK, STATE, STREAMS, WHOLE, scatter_streams
 from .kernels.writing import LINE
 from .memory import Memory, held_as
@@ -50,9 +50,10 @@ class ScatterSetup:
 
     def _fastest(self) -> Callable[..., Any]:
         geometry = self.call.geometry
-        if len(geometry.axes) == 3:
-            return scatter_volumes
-        if self.tied and (self.add or _is_plain(geometry)):
+        # What is unpooled usually comes from a pooling, whose indices name cells of their own
+        # windows. If these do not, the exact kernel does it all.
+        likely = self.tied or not self.add
+        if likely and len(geometry.axes) < 3 and (self.add or _is_plain(geometry)):
             if gathers(geometry, self.memories):
                 return gather_rows
             able = can_pull(geometry, self.memories)
@@ -60,7 +61,14 @@ class ScatterSetup:
                 return pull_planes
             if takes_streams(geometry, self.memories[0]):
                 return scatter_streams
-        return scatter_any
+        return self._exact()
+
+    def _exact(self) -> Callable[..., Any]:
+        """The kernel that finds the first bad index among all."""
+        geometry = self.call.geometry
+        if not self.tied and self.memories[0].whole(geometry, geometry.sizes):
+            return scatter_flat
+        return scatter_volumes if len(geometry.axes) == 3 else scatter_any
 
     @property
     def rounds(self) -> bool:
@@ -74,6 +82,7 @@ class ScatterSetup:
             gather_rows: "each cell looks whether its window names it, as windows of 2 x 2 tile",
             pull_planes: "each cell looks which of its windows name it",
             scatter_streams: "vectors of indices are checked, and streams take turns",
+            scatter_flat: "any cell of a plane, whose place is its index",
             scatter_any: "any memory, dilation, size and index",
             scatter_volumes: "slices of volumes",
         }
@@ -84,11 +93,9 @@ class ScatterSetup:
 
         If `exact`, the kernel that finds the first bad index among all.
         """
-        geometry, kernel = self.call.geometry, self.kernel
-        if exact and kernel is not scatter_volumes:
-            kernel = scatter_any
-        _, height, _ = three_axes(geometry)
-        rows, scratch, spread = geometry.planes * height.size, 0, SPREAD
+        geometry, kernel = self.call.geometry, self._exact() if exact else self.kernel
+        depth, height, _ = three_axes(geometry)
+        rows, scratch, spread = geometry.planes * depth.size * height.size, 0, SPREAD
         layout: Layout = SCATTER
         own = {table.TIED: int(self.tied), table.ADD: int(self.add)}
         if kernel is pull_planes:
@@ -97,10 +104,8 @@ class ScatterSetup:
             walk = address(kernel, scratch=cells(np.uint8))
             return Launch(walk, numbers, pull.scratch, rows, self.work, spread, 1)
         if kernel is scatter_volumes:
-            rows = geometry.planes * geometry.axes[0].size
-        if not self.tied:
-            spread = 1  # an index can name any cell: every band walks through all of a plane
-        elif kernel is gather_rows:
+            rows = geometry.planes * depth.size
+        if kernel is gather_rows:
             rows, layout = geometry.planes * height.output, GATHER
             own, scratch = split_gathered(geometry, self.dtype.itemsize)
         elif kernel is scatter_streams:
@@ -109,6 +114,8 @@ class ScatterSetup:
                 geometry, self.memories, self.dtype.itemsize, threads
             )
             spread = max(1, min(SPREAD, rows // (own[table.TURNS] * threads)))
+        elif not self.tied:
+            spread = 1  # an index can name any cell: every band walks through all of a plane
         x, codes = cells(self.dtype, LANES), cells(self.call.index_dtype, LANES)
         kinds: dict[str, Any] = {"x": x, "output": x, "places": codes}
         if kernel is gather_rows:

@@ -150,24 +150,31 @@ def check_rows(x, output, places, scratch, table, first_row, last_row):
     its window; or -1.
     """
     slices, rows, windows = table[DEPTH + OUTPUTS], table[HEIGHT + OUTPUTS], table[WIDTH + OUTPUTS]
-    height, width, channels = table[HEIGHT + SIZE], table[WIDTH + SIZE], table[CHANNELS]
-    row, column, channel = strides(table, INDICES)
-    cells = table[DEPTH + SIZE] * height * width
-    for number in range(first_row, last_row):
-        all_slices, oh, _ = rows_of_plane(number, last_row, rows)
+    depth, height, width = table[DEPTH + SIZE], table[HEIGHT + SIZE], table[WIDTH + SIZE]
+    channels, row = table[CHANNELS], first_row
+    at_row, at_column, at_channel = strides(table, INDICES)
+    while row < last_row:
+        all_slices, start, stop = rows_of_plane(row, last_row, rows)
         plane = all_slices // slices
         od = all_slices - plane * slices
         front, nearest, furthest = reach_of(table, DEPTH, PICK_REACH_DEPTH, od)
-        top, above, below = reach_of(table, HEIGHT, PICK_REACH_HEIGHT, oh)
-        line = plane_origin(table, INDICES, plane) + od * table[INDICES + SLICE] + oh * row
-        for ow in range(windows):
-            left, begin, stop = reach_of(table, WIDTH, PICK_REACH_WIDTH, ow)
-            for c in range(channels):
-                code = np.int64(cell(places, line + ow * column + c * channel))
-                h_all = code // width
-                d = h_all // height
-                h, w = h_all - d * height - top, code - h_all * width - left
-                inside = 0 <= code < cells and nearest <= d - front < furthest
-                if not (inside and above <= h < below and begin <= w < stop):
-                    return ((number * windows) + ow) * channels + c
+        at = plane_origin(table, INDICES, plane) + od * table[INDICES + SLICE]
+        for oh in range(start, stop):
+            top, above, below = reach_of(table, HEIGHT, PICK_REACH_HEIGHT, oh)
+            for ow in range(windows):
+                left, begin, end = reach_of(table, WIDTH, PICK_REACH_WIDTH, ow)
+                for c in range(channels):
+                    code = np.int64(
+                        cell(places, at + oh * at_row + ow * at_column + c * at_channel)
+                    )
+                    h = np.int64(np.uint64(code) // np.uint64(width))
+                    w = code - h * width
+                    d = 0
+                    if depth > 1:
+                        d = h // height
+                        h -= d * height
+                    inside = nearest <= d - front < furthest and above <= h - top < below
+                    if not (inside and begin <= w - left < end):
+                        return ((row + oh - start) * windows + ow) * channels + c
+        row += stop - start
     return -1

@@ -111,6 +111,54 @@ def scatter_any(x, output, places, scratch, table, first_row, last_row):
     return -1
 
 
+@kernel(WALK)
+def scatter_flat(x, output, places, scratch, table, first_row, last_row):
+    """Fill planes whose cells follow each other, by flat indices that name any of them.
+
+    An index is then the cell's place, and nothing is divided. Rows are those of all slices.
+    """
+    slices, outputs, length = (
+        table[DEPTH + OUTPUTS],
+        table[HEIGHT + OUTPUTS],
+        table[WIDTH + OUTPUTS],
+    )
+    rows, width, channels = (
+        table[DEPTH + SIZE] * table[HEIGHT + SIZE], table[WIDTH + SIZE], table[CHANNELS],
+    )  # fmt: skip
+    of_row, of_column, of_channel = strides(table, OUTPUT)
+    at_row, at_column, at_channel = strides(table, INDICES)
+    row = first_row
+    while row < last_row:
+        plane, start, stop = rows_of_plane(row, last_row, rows)
+        row += stop - start
+        to = plane_origin(table, INPUT, plane)
+        of = plane_origin(table, OUTPUT, plane)
+        at = plane_origin(table, INDICES, plane)
+        first, count = start * width, (stop - start) * width
+        for j in range(first * channels, (first + count) * channels):
+            set_cell(output, to + j, 0)
+        for od in range(slices):
+            for oh in range(outputs):
+                line = of + od * table[OUTPUT + SLICE] + oh * of_row
+                codes = at + od * table[INDICES + SLICE] + oh * at_row
+                begin, bad = ((plane * slices + od) * outputs + oh) * length * channels, -1
+                for c in range(channels):
+                    for ow in range(length):
+                        code = np.int64(cell(places, codes + ow * at_column + c * at_channel))
+                        if np.uint64(code - first) < np.uint64(count):
+                            place = to + code * channels + c
+                            value = cell(x, line + ow * of_column + c * of_channel)
+                            if table[ADD]:
+                                value += cell(output, place)
+                            set_cell(output, place, value)
+                        elif code < 0 or code >= rows * width:
+                            position = begin + ow * channels + c
+                            bad = position if bad < 0 else min(bad, position)
+                if bad >= 0:
+                    return bad
+    return -1
+
+
 @inlined
 def cell_in_volume(code, od, oh, ow, table):
     """Slice, row and column that an index names, or three times -1 if it may not."""
