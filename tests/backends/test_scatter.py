@@ -1,4 +1,4 @@
-"""Indices that may name any cell of a plane: every way through the kernels that follow them."""
+"""Gradients and values that follow flat indices: every way through the kernels, and bad indices."""
 
 import math
 
@@ -150,6 +150,21 @@ def test_bands_of_a_large_plane(layout, threads):
     assert found.shape == shape
 
 
+@pytest.mark.parametrize("layout", ["NCDHW", "NDHWC"])
+@pytest.mark.parametrize("windows", [(3, 2, 1), (5, 1, 2), (2, 3, 1, 2)], ids=str)
+def test_bands_of_a_large_volume(layout, windows):
+    """Slices that two bands see are seen by both."""
+    shape = (1, 40, 30, 70) if layout == "NCDHW" else (40, 30, 70, 1)
+    x, rest = RNG.integers(0, 9, shape).astype(np.float32), {"layout": layout}
+    output, indices = fastpool.maxpool3d(x, *windows, return_indices=True, **rest)
+    gradient = (RNG.standard_normal(output.shape) * 1e3).astype(np.float32)
+    expected, found = (
+        fastpool.maxpool3d_backward(gradient, indices, shape, *windows, backend=name, **rest)
+        for name in ("numpy", "numba")
+    )
+    assert_same(found, expected)
+
+
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 def test_gradients_of_unequal_windows(layout, tried):
     """They are added at places too, in the order of windows."""
@@ -165,3 +180,58 @@ def test_gradients_of_unequal_windows(layout, tried):
     )
     assert_same(found, expected)
     assert tried == ["scatter_flat"]
+
+
+# Layout, shape of the input, windows: gradients of these are added at places.
+TIED = {
+    "dilated": ("NCHW", (2, 3, 13, 17), (3, 1, 1, 2)),
+    "dilated in unlike ways": ("NCHW", (3, 19, 23), ((2, 3), (2, 1), (0, 1), (5, 3))),
+    "dilated pixels": ("NHWC", (2, 13, 17, 3), (3, 2, 1, 2)),
+    "a dilated line": ("NCW", (3, 70), (3, 1, 1, 4)),
+    "volumes": ("NCDHW", (2, 2, 7, 9, 11), (3, 2, 1)),
+    "overlapping volumes": ("NCDHW", (2, 5, 6, 19), (3, 1, 1)),
+    "dilated volumes": ("NCDHW", (2, 9, 8, 11), (2, 1, (1, 0, 1), (3, 2, 1))),
+    "volumes of pixels": ("NDHWC", (2, 5, 6, 7, 3), (2, 1)),
+}
+
+
+def backward(case, dtype=np.float32):
+    layout, shape, windows = TIED[case]
+    axes, options = len(layout) - 2, {"layout": layout}
+    x = RNG.integers(0, 9, shape).astype(np.float32)  # many indices name the same cell
+    pool = getattr(fastpool, f"maxpool{axes}d")
+    output, indices = pool(x, *windows, return_indices=True, **options)
+    gradient = (RNG.standard_normal(output.shape) * 1e3).astype(dtype)
+    route = getattr(fastpool, f"maxpool{axes}d_backward")
+    return lambda i, name: route(gradient, i, shape, *windows, backend=name, **options), indices
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", "int8"])
+@pytest.mark.parametrize("case", TIED)
+def test_gradients(case, name, tried):
+    """They are added in the order of windows, whatever the bands."""
+    route, indices = backward(case, DTYPES[name])
+    for codes in (indices, indices.astype(np.uint16)):
+        assert_same(route(codes, "numba"), route(codes, "numpy"))
+    assert set(tried) == {"scatter_flat"}
+
+
+@pytest.mark.parametrize("step", [-1, 1, "row", "plane", -(2**62)])
+@pytest.mark.parametrize("case", TIED)
+def test_indices_of_other_windows(case, step):
+    """Both backends name the same first one, if there is any."""
+    route, indices = backward(case)
+    layout, shape, _ = TIED[case]
+    last, axes = layout.endswith("C"), len(layout) - 2
+    sizes = shape[-axes - last : len(shape) - last]
+    step = {"row": sizes[-1], "plane": math.prod(sizes)}.get(step, step)
+    for count in (1, 4):
+        codes = indices.copy()
+        codes.flat[RNG.choice(indices.size, count, replace=False)] += step
+        texts = []
+        for name in ("numpy", "numba"):
+            try:
+                texts.append(route(codes, name).tobytes())
+            except IndexError as error:
+                texts.append(str(error))
+        assert texts[0] == texts[1]

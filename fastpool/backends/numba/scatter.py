@@ -61,14 +61,18 @@ class ScatterSetup:
                 return pull_planes
             if takes_streams(geometry, self.memories[0]):
                 return scatter_streams
-        return self._exact()
+        return scatter_flat if self._follows() else self._exact()
+
+    def _follows(self) -> bool:
+        """Whether indices are places of cells: flat ones, of cells that follow each other."""
+        geometry = self.call.geometry
+        return not self.call.window and self.memories[0].whole(geometry, geometry.sizes)
 
     def _exact(self) -> Callable[..., Any]:
         """The kernel that finds the first bad index among all."""
-        geometry = self.call.geometry
-        if not self.tied and self.memories[0].whole(geometry, geometry.sizes):
+        if not self.tied and self._follows():
             return scatter_flat
-        return scatter_volumes if len(geometry.axes) == 3 else scatter_any
+        return scatter_volumes if len(self.call.geometry.axes) == 3 else scatter_any
 
     @property
     def rounds(self) -> bool:
@@ -82,7 +86,7 @@ class ScatterSetup:
             gather_rows: "each cell looks whether its window names it, as windows of 2 x 2 tile",
             pull_planes: "each cell looks which of its windows name it",
             scatter_streams: "vectors of indices are checked, and streams take turns",
-            scatter_flat: "any cell of a plane, whose place is its index",
+            scatter_flat: "indices are places of cells",
             scatter_any: "any memory, dilation, size and index",
             scatter_volumes: "slices of volumes",
         }

@@ -63,6 +63,28 @@ def cell_of(code, oh, ow, table):
     return h, w
 
 
+@inlined
+def windows_near(start, stop, numbers):
+    """The windows that reach rows, or slices, from `start` up to `stop`.
+
+    Windows beyond the plane, which unpooling may have, belong to its first and last band.
+    """
+    size, outputs, _, stride, _, pad, span = numbers
+    low = max(0, -((span - 1 - pad - start) // stride)) if start > 0 else 0
+    high = min(outputs, (stop - 1 + pad) // stride + 1) if stop < size else outputs
+    return low, high
+
+
+@inlined
+def quotient(number, reciprocal):
+    """A number, which is not negative, over another one whose reciprocal this is, rounded down.
+
+    The quotient is half a unit of ``1 / divisor`` away from an integer, or more: so it is right
+    below 2**51.
+    """
+    return np.int64((number + 0.5) * reciprocal)
+
+
 @kernel(WALK)
 def scatter_any(x, output, places, scratch, table, first_row, last_row):
     """Fill the rows of `output` from `first_row` up to `last_row`, counted through all planes.
@@ -71,7 +93,7 @@ def scatter_any(x, output, places, scratch, table, first_row, last_row):
     window, others any cell of the plane. Returns the C-order position of the first index that
     is neither, among those seen, or -1.
     """
-    height, outputs, _, stride, _, pad, span = axis(table, HEIGHT)
+    height, outputs = table[HEIGHT + SIZE], table[HEIGHT + OUTPUTS]
     width, length, channels = table[WIDTH + SIZE], table[WIDTH + OUTPUTS], table[CHANNELS]
     to_row, to_column, to_channel = strides(table, INPUT)
     of_row, of_column, of_channel = strides(table, OUTPUT)
@@ -89,11 +111,7 @@ def scatter_any(x, output, places, scratch, table, first_row, last_row):
                     set_cell(output, to + h * to_row + w * to_column + c * to_channel, 0)
         low, high = 0, outputs
         if table[TIED]:
-            # Windows beyond the plane, which unpooling may have, belong to its first and last band.
-            if start > 0:
-                low = max(0, -((span - 1 - pad - start) // stride))
-            if stop < height:
-                high = min(outputs, (stop - 1 + pad) // stride + 1)
+            low, high = windows_near(start, stop, axis(table, HEIGHT))
         for oh in range(low, high):
             for ow in range(length):
                 for c in range(channels):
@@ -113,20 +131,22 @@ def scatter_any(x, output, places, scratch, table, first_row, last_row):
 
 @kernel(WALK)
 def scatter_flat(x, output, places, scratch, table, first_row, last_row):
-    """Fill planes whose cells follow each other, by flat indices that name any of them.
+    """Fill planes, or volumes, whose cells follow each other, by flat indices.
 
-    An index is then the cell's place, and nothing is divided. Rows are those of all slices.
+    An index is then the cell's place. Tied ones must be taps of their own window: for that they are
+    divided, as floats, a row at a time, which LLVM makes vectors of. Rows are those of all slices.
+    Returns the position of the first index that names no cell; that of the row, if all do and some
+    lie in other windows; or -1.
     """
-    slices, outputs, length = (
-        table[DEPTH + OUTPUTS],
-        table[HEIGHT + OUTPUTS],
-        table[WIDTH + OUTPUTS],
-    )
-    rows, width, channels = (
-        table[DEPTH + SIZE] * table[HEIGHT + SIZE], table[WIDTH + SIZE], table[CHANNELS],
-    )  # fmt: skip
+    depth, slices, _, stride_d, dilation_d, pad_d, span_d = axis(table, DEPTH)
+    height, outputs, _, stride_h, dilation_h, pad_h, span_h = axis(table, HEIGHT)
+    width, length, _, stride_w, dilation_w, pad_w, span_w = axis(table, WIDTH)
+    gaps = max(dilation_d, dilation_h, dilation_w) > 1
+    of_gaps_d, of_gaps_h, of_gaps_w = 1 / dilation_d, 1 / dilation_h, 1 / dilation_w
     of_row, of_column, of_channel = strides(table, OUTPUT)
     at_row, at_column, at_channel = strides(table, INDICES)
+    rows, channels, tied, adds = depth * height, table[CHANNELS], table[TIED], table[ADD]
+    cells, of_width, of_height = np.uint64(rows * width), 1 / width, 1 / height
     row = first_row
     while row < last_row:
         plane, start, stop = rows_of_plane(row, last_row, rows)
@@ -134,28 +154,55 @@ def scatter_flat(x, output, places, scratch, table, first_row, last_row):
         to = plane_origin(table, INPUT, plane)
         of = plane_origin(table, OUTPUT, plane)
         at = plane_origin(table, INDICES, plane)
-        first, count = start * width, (stop - start) * width
-        for j in range(first * channels, (first + count) * channels):
+        first, count = start * width, np.uint64((stop - start) * width)
+        for j in range(start * width * channels, stop * width * channels):
             set_cell(output, to + j, 0)
-        for od in range(slices):
-            for oh in range(outputs):
+        (low, high), (above, below) = (0, slices), (0, outputs)
+        if tied and depth > 1:
+            last = (stop - 1) // height + 1
+            low, high = windows_near(start // height, last, axis(table, DEPTH))
+        elif tied:
+            above, below = windows_near(start, stop, axis(table, HEIGHT))
+        for od in range(low, high):
+            for oh in range(above, below):
                 line = of + od * table[OUTPUT + SLICE] + oh * of_row
                 codes = at + od * table[INDICES + SLICE] + oh * at_row
-                begin, bad = ((plane * slices + od) * outputs + oh) * length * channels, -1
+                front, top = od * stride_d - pad_d, oh * stride_h - pad_h
+                wrong = False
                 for c in range(channels):
                     for ow in range(length):
                         code = np.int64(cell(places, codes + ow * at_column + c * at_channel))
-                        if np.uint64(code - first) < np.uint64(count):
+                        wrong |= np.uint64(code) >= cells
+                        if tied:
+                            h = quotient(code, of_width)
+                            w = code - h * width - (ow * stride_w - pad_w)
+                            d = quotient(h, of_height)
+                            h -= d * height + top
+                            d -= front
+                            wrong |= np.uint64(d) >= np.uint64(span_d)
+                            wrong |= np.uint64(h) >= np.uint64(span_h)
+                            wrong |= np.uint64(w) >= np.uint64(span_w)
+                            if gaps:
+                                wrong |= d != quotient(d, of_gaps_d) * dilation_d
+                                wrong |= h != quotient(h, of_gaps_h) * dilation_h
+                                wrong |= w != quotient(w, of_gaps_w) * dilation_w
+                if wrong:
+                    begin = ((plane * slices + od) * outputs + oh) * length * channels
+                    for j in range(length * channels):
+                        ow = j // channels
+                        place = codes + ow * at_column + (j - ow * channels) * at_channel
+                        if np.uint64(np.int64(cell(places, place))) >= cells:
+                            return begin + j
+                    return begin
+                for c in range(channels):
+                    for ow in range(length):
+                        code = np.int64(cell(places, codes + ow * at_column + c * at_channel))
+                        if np.uint64(code - first) < count:
                             place = to + code * channels + c
                             value = cell(x, line + ow * of_column + c * of_channel)
-                            if table[ADD]:
+                            if adds:
                                 value += cell(output, place)
                             set_cell(output, place, value)
-                        elif code < 0 or code >= rows * width:
-                            position = begin + ow * channels + c
-                            bad = position if bad < 0 else min(bad, position)
-                if bad >= 0:
-                    return bad
     return -1
 
 
@@ -188,7 +235,7 @@ def cell_in_volume(code, od, oh, ow, table):
 @kernel(WALK)
 def scatter_volumes(x, output, places, scratch, table, first_row, last_row):
     """`scatter_any` for volumes: a row is a slice, and a band some slices of one volume."""
-    depth, outputs, _, stride, _, pad, span = axis(table, DEPTH)
+    depth, outputs = table[DEPTH + SIZE], table[DEPTH + OUTPUTS]
     height, rows, width, length = (
         table[HEIGHT + SIZE], table[HEIGHT + OUTPUTS], table[WIDTH + SIZE], table[WIDTH + OUTPUTS],
     )  # fmt: skip
@@ -216,11 +263,7 @@ def scatter_volumes(x, output, places, scratch, table, first_row, last_row):
                         set_cell(output, line + w * to_column + c * to_channel, 0)
         low, high = 0, outputs
         if table[TIED]:
-            # Windows beyond the volume, as in unpooling, belong to its first and last band.
-            if start > 0:
-                low = max(0, -((span - 1 - pad - start) // stride))
-            if stop < depth:
-                high = min(outputs, (stop - 1 + pad) // stride + 1)
+            low, high = windows_near(start, stop, axis(table, DEPTH))
         for od in range(low, high):
             for oh in range(rows):
                 for ow in range(length):
