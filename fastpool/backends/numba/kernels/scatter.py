@@ -76,6 +76,12 @@ def windows_near(start, stop, numbers):
 
 
 @inlined
+def outside(place, count):
+    """Whether a place is none of the first so many: one comparison for both ends."""
+    return np.uint64(place) >= np.uint64(count)
+
+
+@inlined
 def quotient(number, reciprocal):
     """A number, which is not negative, over another one whose reciprocal this is, rounded down.
 
@@ -146,7 +152,7 @@ def scatter_flat(x, output, places, scratch, table, first_row, last_row):
     of_row, of_column, of_channel = strides(table, OUTPUT)
     at_row, at_column, at_channel = strides(table, INDICES)
     rows, channels, tied, adds = depth * height, table[CHANNELS], table[TIED], table[ADD]
-    cells, of_width, of_height = np.uint64(rows * width), 1 / width, 1 / height
+    cells, of_width, of_height = rows * width, 1 / width, 1 / height
     row = first_row
     while row < last_row:
         plane, start, stop = rows_of_plane(row, last_row, rows)
@@ -154,15 +160,16 @@ def scatter_flat(x, output, places, scratch, table, first_row, last_row):
         to = plane_origin(table, INPUT, plane)
         of = plane_origin(table, OUTPUT, plane)
         at = plane_origin(table, INDICES, plane)
-        first, count = start * width, np.uint64((stop - start) * width)
+        first, count = start * width, (stop - start) * width
         for j in range(start * width * channels, stop * width * channels):
             set_cell(output, to + j, 0)
         (low, high), (above, below) = (0, slices), (0, outputs)
-        if tied and depth > 1:
-            last = (stop - 1) // height + 1
-            low, high = windows_near(start // height, last, axis(table, DEPTH))
-        elif tied:
-            above, below = windows_near(start, stop, axis(table, HEIGHT))
+        if tied:
+            nearest, last = start // height, (stop - 1) // height
+            low, high = windows_near(nearest, last + 1, axis(table, DEPTH))
+            if nearest == last:
+                top, bottom = start - nearest * height, stop - nearest * height
+                above, below = windows_near(top, bottom, axis(table, HEIGHT))
         for od in range(low, high):
             for oh in range(above, below):
                 line = of + od * table[OUTPUT + SLICE] + oh * of_row
@@ -172,16 +179,16 @@ def scatter_flat(x, output, places, scratch, table, first_row, last_row):
                 for c in range(channels):
                     for ow in range(length):
                         code = np.int64(cell(places, codes + ow * at_column + c * at_channel))
-                        wrong |= np.uint64(code) >= cells
+                        wrong |= outside(code, cells)
                         if tied:
                             h = quotient(code, of_width)
                             w = code - h * width - (ow * stride_w - pad_w)
                             d = quotient(h, of_height)
                             h -= d * height + top
                             d -= front
-                            wrong |= np.uint64(d) >= np.uint64(span_d)
-                            wrong |= np.uint64(h) >= np.uint64(span_h)
-                            wrong |= np.uint64(w) >= np.uint64(span_w)
+                            wrong |= outside(d, span_d)
+                            wrong |= outside(h, span_h)
+                            wrong |= outside(w, span_w)
                             if gaps:
                                 wrong |= d != quotient(d, of_gaps_d) * dilation_d
                                 wrong |= h != quotient(h, of_gaps_h) * dilation_h
@@ -191,13 +198,13 @@ def scatter_flat(x, output, places, scratch, table, first_row, last_row):
                     for j in range(length * channels):
                         ow = j // channels
                         place = codes + ow * at_column + (j - ow * channels) * at_channel
-                        if np.uint64(np.int64(cell(places, place))) >= cells:
+                        if outside(np.int64(cell(places, place)), cells):
                             return begin + j
                     return begin
                 for c in range(channels):
                     for ow in range(length):
                         code = np.int64(cell(places, codes + ow * at_column + c * at_channel))
-                        if np.uint64(code - first) < count:
+                        if not outside(code - first, count):
                             place = to + code * channels + c
                             value = cell(x, line + ow * of_column + c * of_channel)
                             if adds:
