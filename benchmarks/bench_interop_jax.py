@@ -89,7 +89,7 @@ class Pool:
         self.calls = _calls(case, member, layout, self.gradient)
 
     def time_fastpool(self, case, member, layout):
-        """fastpool's, with the copies of arguments and results that JAX makes."""
+        """fastpool's, on the memory of JAX's arrays."""
         self.calls["fastpool"]()
 
     def time_jax(self, case, member, layout):

@@ -60,7 +60,9 @@ PARTS: dict[str, Cases] = {
     },
     "maximum": {
         Problem(FILTERED, 31, 1, 15): (VALUES,),
-        Problem(VOLUME, 2, 2): (VALUES, FLAT),
+        Problem((8, 64, 56, 56), 3, 1, 1, 2): (VALUES, FLAT, BACKWARD),
+        Problem(VOLUME, 2, 2): (VALUES, FLAT, BACKWARD),
+        Problem((2, 8, 64, 64, 64), 3, 2, 1): (VALUES, FLAT, BACKWARD),
     },
     "norm": {
         Problem(A, 2, 2, member=NORM): (VALUES, BACKWARD),
