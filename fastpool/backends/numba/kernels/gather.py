@@ -66,7 +66,7 @@ from ..vectors.memory import (
     store_past,
 )
 from .indices import LANES, first_bad, read_lanes, write_lanes
-from .places import plane_origin, rows_of_plane
+from .places import plane_origins, rows_of_plane
 from .writing import LINE, write_out, write_rows
 
 GATHER = Signature(" ".join(WALK.parameters), constants="half")
@@ -199,9 +199,7 @@ def gather_rows(x, output, places, scratch, table, first_row, last_row, half):
     while row < last_row:
         plane, start, stop = rows_of_plane(row, last_row, outputs)
         row += stop - start
-        to = plane_origin(table, INPUT, plane)
-        of = plane_origin(table, OUTPUT, plane)
-        at = plane_origin(table, INDICES, plane)
+        to, of, at = plane_origins(table, plane)
         pairs = 0  # of rows that are to be written
         lead = lead_of(shifted(output, to + 2 * start * to_row)) if streamed else -1
         left = splat(0, output)

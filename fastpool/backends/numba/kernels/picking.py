@@ -52,7 +52,7 @@ from ..vectors.memory import (
     store,
     store_first,
 )
-from .places import plane_origin, rows_of_plane, strides
+from .places import plane_origin, rows_of_plane, strides, whole_quotient
 from .sums import bring, bring_planes, reach_of
 from .writing import clear
 
@@ -167,11 +167,11 @@ def check_rows(x, output, places, scratch, table, first_row, last_row):
                     code = np.int64(
                         cell(places, at + oh * at_row + ow * at_column + c * at_channel)
                     )
-                    h = np.int64(np.uint64(code) // np.uint64(width))
+                    h = whole_quotient(code, width)
                     w = code - h * width
                     d = 0
                     if depth > 1:
-                        d = h // height
+                        d = whole_quotient(h, height)
                         h -= d * height
                     inside = nearest <= d - front < furthest and above <= h - top < below
                     if not (inside and begin <= w - left < end):

@@ -5,13 +5,18 @@ A division takes as long as a block of windows, so the usual case has none.
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..compile.jit import inlined
 from ..table import (
     CHANNEL,
     COLUMN,
     DILATION,
+    INDICES,
     INNER,
+    INPUT,
     OUTER,
+    OUTPUT,
     OUTPUTS,
     PAD,
     ROW,
@@ -50,6 +55,22 @@ def plane_origin(table, which, plane):
     if plane < split:
         return plane * table[which + INNER]
     return plane // split * table[which + OUTER] + plane % split * table[which + INNER]
+
+
+@inlined
+def plane_origins(table, plane):
+    """Where that plane of the input, the output and the indices begins."""
+    return (
+        plane_origin(table, INPUT, plane),
+        plane_origin(table, OUTPUT, plane),
+        plane_origin(table, INDICES, plane),
+    )
+
+
+@inlined
+def whole_quotient(number, divisor):
+    """A number that is not negative over another one: unsigned, which needs no correction."""
+    return np.int64(np.uint64(number) // np.uint64(divisor))
 
 
 @inlined

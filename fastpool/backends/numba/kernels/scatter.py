@@ -32,7 +32,7 @@ from ..table import (
     WINDOW,
 )
 from ..vectors.memory import cell, set_cell
-from .places import axis, plane_origin, rows_of_plane, strides
+from .places import axis, plane_origins, rows_of_plane, strides, whole_quotient
 
 
 @inlined
@@ -50,7 +50,7 @@ def cell_of(code, oh, ow, table):
         h, w = top + tap * dilation_h, left + (code - tap * kernel_w) * dilation_w
         inside = h >= 0 and h < height and w >= 0 and w < width
         return (h, w) if inside else (-1, -1)
-    h = np.int64(np.uint64(code) // np.uint64(width))  # unsigned: no correction of the sign
+    h = whole_quotient(code, width)
     w = code - h * width
     if h >= height:
         return -1, -1
@@ -108,9 +108,7 @@ def scatter_any(x, output, places, scratch, table, first_row, last_row):
     while row < last_row:
         plane, start, stop = rows_of_plane(row, last_row, height)
         row += stop - start
-        to = plane_origin(table, INPUT, plane)
-        of = plane_origin(table, OUTPUT, plane)
-        at = plane_origin(table, INDICES, plane)
+        to, of, at = plane_origins(table, plane)
         for h in range(start, stop):
             for w in range(width):
                 for c in range(channels):
@@ -135,36 +133,79 @@ def scatter_any(x, output, places, scratch, table, first_row, last_row):
     return -1
 
 
+@inlined
+def any_stray(places, at, table, shares, windows):
+    """Whether some index of a row of windows names no cell; or, if tied, no tap of its own window.
+
+    Tied ones are divided, as floats. `shares` are the reciprocals of sizes and dilations. No index
+    is looked at before another: of such a loop LLVM can make vectors.
+    """
+    depth, _, _, stride_d, dilation_d, pad_d, span_d = axis(table, DEPTH)
+    height, _, _, stride_h, dilation_h, pad_h, span_h = axis(table, HEIGHT)
+    width, length, _, stride_w, dilation_w, pad_w, span_w = axis(table, WIDTH)
+    _, at_column, at_channel = strides(table, INDICES)
+    of_height, of_width, of_dilation_d, of_dilation_h, of_dilation_w = shares
+    cells, tied = depth * height * width, table[TIED]
+    gaps = max(dilation_d, dilation_h, dilation_w) > 1
+    od, oh = windows
+    front, top, stray = od * stride_d - pad_d, oh * stride_h - pad_h, False
+    for c in range(table[CHANNELS]):
+        for ow in range(length):
+            code = np.int64(cell(places, at + ow * at_column + c * at_channel))
+            stray |= outside(code, cells)
+            if tied:
+                h = quotient(code, of_width)
+                w = code - h * width - (ow * stride_w - pad_w)
+                d = quotient(h, of_height)
+                h -= d * height + top
+                d -= front
+                stray |= outside(d, span_d)
+                stray |= outside(h, span_h)
+                stray |= outside(w, span_w)
+                if gaps:
+                    stray |= d != quotient(d, of_dilation_d) * dilation_d
+                    stray |= h != quotient(h, of_dilation_h) * dilation_h
+                    stray |= w != quotient(w, of_dilation_w) * dilation_w
+    return stray
+
+
+@inlined
+def first_outside(places, at, table):
+    """Which index of a row, in C order, is the first that names no cell; 0 if there is none."""
+    cells = table[DEPTH + SIZE] * table[HEIGHT + SIZE] * table[WIDTH + SIZE]
+    _, at_column, at_channel = strides(table, INDICES)
+    length, channels = table[WIDTH + OUTPUTS], table[CHANNELS]
+    for ow in range(length):
+        for c in range(channels):
+            if outside(np.int64(cell(places, at + ow * at_column + c * at_channel)), cells):
+                return ow * channels + c
+    return 0
+
+
 @kernel(WALK)
 def scatter_flat(x, output, places, scratch, table, first_row, last_row):
     """Fill planes, or volumes, whose cells follow each other, by flat indices.
 
-    An index is then the cell's place. Tied ones must be taps of their own window: for that they are
-    divided, as floats, a row at a time, which LLVM makes vectors of. Rows are those of all slices.
-    Returns the position of the first index that names no cell; that of the row, if all do and some
-    lie in other windows; or -1.
+    An index is then the cell's place. Rows are those of all slices. Returns the position of the
+    first index that names no cell; that of the row, if all do and some lie in other windows; or -1.
     """
-    depth, slices, _, stride_d, dilation_d, pad_d, span_d = axis(table, DEPTH)
-    height, outputs, _, stride_h, dilation_h, pad_h, span_h = axis(table, HEIGHT)
-    width, length, _, stride_w, dilation_w, pad_w, span_w = axis(table, WIDTH)
-    gaps = max(dilation_d, dilation_h, dilation_w) > 1
-    of_gaps_d, of_gaps_h, of_gaps_w = 1 / dilation_d, 1 / dilation_h, 1 / dilation_w
+    depth, slices, _, _, dilation_d, _, _ = axis(table, DEPTH)
+    height, outputs, _, _, dilation_h, _, _ = axis(table, HEIGHT)
+    width, length, _, _, dilation_w, _, _ = axis(table, WIDTH)
+    shares = 1 / height, 1 / width, 1 / dilation_d, 1 / dilation_h, 1 / dilation_w
     of_row, of_column, of_channel = strides(table, OUTPUT)
     at_row, at_column, at_channel = strides(table, INDICES)
-    rows, channels, tied, adds = depth * height, table[CHANNELS], table[TIED], table[ADD]
-    cells, of_width, of_height = rows * width, 1 / width, 1 / height
+    rows, channels, adds = depth * height, table[CHANNELS], table[ADD]
     row = first_row
     while row < last_row:
         plane, start, stop = rows_of_plane(row, last_row, rows)
         row += stop - start
-        to = plane_origin(table, INPUT, plane)
-        of = plane_origin(table, OUTPUT, plane)
-        at = plane_origin(table, INDICES, plane)
+        to, of, at = plane_origins(table, plane)
         first, count = start * width, (stop - start) * width
-        for j in range(start * width * channels, stop * width * channels):
+        for j in range(first * channels, (first + count) * channels):
             set_cell(output, to + j, 0)
         (low, high), (above, below) = (0, slices), (0, outputs)
-        if tied:
+        if table[TIED]:
             nearest, last = start // height, (stop - 1) // height
             low, high = windows_near(nearest, last + 1, axis(table, DEPTH))
             if nearest == last:
@@ -172,44 +213,21 @@ def scatter_flat(x, output, places, scratch, table, first_row, last_row):
                 above, below = windows_near(top, bottom, axis(table, HEIGHT))
         for od in range(low, high):
             for oh in range(above, below):
-                line = of + od * table[OUTPUT + SLICE] + oh * of_row
+                values = of + od * table[OUTPUT + SLICE] + oh * of_row
                 codes = at + od * table[INDICES + SLICE] + oh * at_row
-                front, top = od * stride_d - pad_d, oh * stride_h - pad_h
-                wrong = False
-                for c in range(channels):
-                    for ow in range(length):
-                        code = np.int64(cell(places, codes + ow * at_column + c * at_channel))
-                        wrong |= outside(code, cells)
-                        if tied:
-                            h = quotient(code, of_width)
-                            w = code - h * width - (ow * stride_w - pad_w)
-                            d = quotient(h, of_height)
-                            h -= d * height + top
-                            d -= front
-                            wrong |= outside(d, span_d)
-                            wrong |= outside(h, span_h)
-                            wrong |= outside(w, span_w)
-                            if gaps:
-                                wrong |= d != quotient(d, of_gaps_d) * dilation_d
-                                wrong |= h != quotient(h, of_gaps_h) * dilation_h
-                                wrong |= w != quotient(w, of_gaps_w) * dilation_w
-                if wrong:
+                if any_stray(places, codes, table, shares, (od, oh)):
                     begin = ((plane * slices + od) * outputs + oh) * length * channels
-                    for j in range(length * channels):
-                        ow = j // channels
-                        place = codes + ow * at_column + (j - ow * channels) * at_channel
-                        if outside(np.int64(cell(places, place)), cells):
-                            return begin + j
-                    return begin
+                    return begin + first_outside(places, codes, table)
                 for c in range(channels):
                     for ow in range(length):
                         code = np.int64(cell(places, codes + ow * at_column + c * at_channel))
-                        if not outside(code - first, count):
-                            place = to + code * channels + c
-                            value = cell(x, line + ow * of_column + c * of_channel)
-                            if adds:
-                                value += cell(output, place)
-                            set_cell(output, place, value)
+                        if outside(code - first, count):
+                            continue
+                        place = to + code * channels + c
+                        value = cell(x, values + ow * of_column + c * of_channel)
+                        if adds:
+                            value += cell(output, place)
+                        set_cell(output, place, value)
     return -1
 
 
@@ -224,7 +242,7 @@ def cell_in_volume(code, od, oh, ow, table):
     cells = height * width
     if table[WINDOW]:
         cells = axis(table, HEIGHT)[2] * axis(table, WIDTH)[2]
-    d = np.int64(np.uint64(code) // np.uint64(cells))
+    d = whole_quotient(code, cells)
     h, w = cell_of(code - d * cells, oh, ow, table)
     if table[WINDOW]:
         if d >= kernel_d:
@@ -259,9 +277,7 @@ def scatter_volumes(x, output, places, scratch, table, first_row, last_row):
     while row < last_row:
         plane, start, stop = rows_of_plane(row, last_row, depth)
         row += stop - start
-        to = plane_origin(table, INPUT, plane)
-        of = plane_origin(table, OUTPUT, plane)
-        at = plane_origin(table, INDICES, plane)
+        to, of, at = plane_origins(table, plane)
         for d in range(start, stop):
             for h in range(height):
                 for w in range(width):
