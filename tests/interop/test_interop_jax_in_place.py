@@ -350,8 +350,9 @@ def test_the_process_ends_while_xla_works():
     jax.block_until_ready(route(x, pool(x)[1]))
     for _ in range(8):
         route(x, pool(x)[1])
+    print("the end")
     """
-    process.run(code, NPROC="3", timeout=120)
+    assert process.run(code, NPROC="3", timeout=120) == "the end"
 
 
 def test_the_gate():
